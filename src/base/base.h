@@ -1,8 +1,8 @@
 /* What every file of rushd may rely on: attributes, assertions for our own bugs, memory that never fails.
  *
- * Assertions stay on in release builds and are for bugs of rushd only, never for input, network or full queues
- * (architecture rule 14). Allocation failure ends the process with one line (rule 15): sizes that a client controls
- * are checked before they get here.
+ * Assertions stay on in release builds and are for bugs of rushd only, never for input, network or full
+ * queues (architecture rule 14). Allocation failure ends the process with one line (rule 15): sizes that a
+ * client controls are checked before they get here.
  */
 #ifndef RUSHD_BASE_BASE_H
 #define RUSHD_BASE_BASE_H
@@ -16,10 +16,10 @@
 #include <stdint.h>
 #include <string.h>
 
-#define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
-#define NORETURN __attribute__((noreturn))
-#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
-#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define PRINTF_LIKE(fmt, args)          __attribute__((format(printf, fmt, args)))
+#define NORETURN                        __attribute__((noreturn))
+#define ARRAY_LEN(a)                    (sizeof(a) / sizeof((a)[0]))
+#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 /* End the process with one line on standard error and abort() (core, backtrace): a bug of rushd. */
 NORETURN void base_bug(const char *file, int line, const char *what);
@@ -31,11 +31,11 @@ NORETURN void base_die(int exit_code, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* malloc and friends that never return NULL; a size of 0 gives a pointer that may be freed. */
 void *mem_alloc(size_t size);
 void *mem_zalloc(size_t size);
-void *mem_array(size_t count, size_t size);             /* zeroed; overflow of the product ends the process */
-void *mem_grow(void *p, size_t count, size_t size);     /* realloc to count * size, overflow checked */
+void *mem_array(size_t count, size_t size);         /* zeroed; overflow of the product ends the process */
+void *mem_grow(void *p, size_t count, size_t size); /* realloc to count * size, overflow checked */
 char *mem_strdup(const char *s);
 char *mem_strndup(const char *s, size_t n);
 void *mem_dup(const void *p, size_t size);
-void mem_free(void *p);                                 /* NULL is fine */
+void mem_free(void *p); /* NULL is fine */
 
 #endif

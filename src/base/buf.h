@@ -14,9 +14,10 @@ struct buf {
 
 #define BUF_INIT ((struct buf){0})
 
-void buf_free(struct buf *b);            /* frees the memory and makes it empty; may be used again */
-void buf_clear(struct buf *b);           /* empties, keeps the memory */
-char *buf_reserve(struct buf *b, size_t n); /* room for n more bytes; returns the write position, len unchanged */
+void buf_free(struct buf *b);  /* frees the memory and makes it empty; may be used again */
+void buf_clear(struct buf *b); /* empties, keeps the memory */
+char *buf_reserve(struct buf *b,
+                  size_t n); /* room for n more bytes; returns the write position, len unchanged */
 void buf_put(struct buf *b, const void *p, size_t n);
 void buf_put_slice(struct buf *b, struct slice s);
 void buf_puts(struct buf *b, const char *s);
@@ -25,8 +26,9 @@ void buf_put_i64(struct buf *b, int64_t v); /* decimal */
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void buf_vprintf(struct buf *b, const char *fmt, va_list ap);
 void buf_consume(struct buf *b, size_t n); /* drop n bytes from the front */
-const char *buf_str(struct buf *b);      /* NUL-terminated view, "" when empty; valid until the next change */
+const char *buf_str(struct buf *b); /* NUL-terminated view, "" when empty; valid until the next change */
 struct slice buf_slice(const struct buf *b);
-char *buf_steal(struct buf *b);          /* hand the NUL-terminated memory to the caller (mem_free), buf is empty after */
+char *buf_steal(
+    struct buf *b); /* hand the NUL-terminated memory to the caller (mem_free), buf is empty after */
 
 #endif

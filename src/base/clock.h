@@ -1,5 +1,5 @@
-/* The only source of time. Replaceable, so that a seeded simulation can run the real services (architecture section 3).
- * No service reads the clock in another way. Process-wide: there is one loop. */
+/* The only source of time. Replaceable, so that a seeded simulation can run the real services (architecture
+ * section 3). No service reads the clock in another way. Process-wide: there is one loop. */
 #ifndef RUSHD_BASE_CLOCK_H
 #define RUSHD_BASE_CLOCK_H
 

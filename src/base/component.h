@@ -1,11 +1,12 @@
-/* Status of the parts of a node (health, contract section 3): each part owns one component and keeps it up to date. */
+/* Status of the parts of a node (health, contract section 3): each part owns one component and keeps it up to
+ * date. */
 #ifndef RUSHD_BASE_COMPONENT_H
 #define RUSHD_BASE_COMPONENT_H
 
 #include "base/base.h"
 
 enum component_status {
-    COMPONENT_UNKNOWN,        /* not asked yet; counts as DOWN for readiness */
+    COMPONENT_UNKNOWN, /* not asked yet; counts as DOWN for readiness */
     COMPONENT_UP,
     COMPONENT_DOWN,
     COMPONENT_OUT_OF_SERVICE, /* stopping */
@@ -35,13 +36,14 @@ struct component {
 };
 
 void component_register(struct component *c); /* c is the caller's, static */
-/* Set the status; returns true and logs one line when it changed. reason (may be NULL) becomes the detail "error" when
- * not UP and is removed when UP. */
+/* Set the status; returns true and logs one line when it changed. reason (may be NULL) becomes the detail
+ * "error" when not UP and is removed when UP. */
 bool component_set(struct component *c, enum component_status status, const char *reason);
 void component_detail(struct component *c, const char *key, const char *value); /* NULL removes */
 void component_detail_int(struct component *c, const char *key, int64_t value);
 struct component *component_first(void);
-/* The worst of the components in any of the groups (0: all components): DOWN over OUT_OF_SERVICE over UNKNOWN over UP. */
+/* The worst of the components in any of the groups (0: all components): DOWN over OUT_OF_SERVICE over UNKNOWN
+ * over UP. */
 enum component_status component_worst(unsigned groups);
 const char *component_status_name(enum component_status status);
 void component_reset(void);

@@ -1,4 +1,5 @@
-/* The error value that crosses layers. The callee fills it, the caller decides and logs (architecture rule 13). */
+/* The error value that crosses layers. The callee fills it, the caller decides and logs (architecture rule
+ * 13). */
 #ifndef RUSHD_BASE_ERROR_H
 #define RUSHD_BASE_ERROR_H
 
@@ -6,7 +7,8 @@
 
 enum error_kind {
     ERROR_NONE = 0,
-    ERROR_RETRIABLE, /* nothing happened; the same call may succeed later (service away, deadlock, queue full) */
+    ERROR_RETRIABLE, /* nothing happened; the same call may succeed later (service away, deadlock, queue full)
+                      */
     ERROR_PERMANENT, /* nothing happened; the same call will fail again (bad data, constraint) */
     ERROR_UNKNOWN,   /* it may or may not have happened: settle it, never treat it as a failure */
     ERROR_BUG,       /* rushd itself is wrong */
@@ -20,7 +22,8 @@ struct error {
 
 #define ERROR_INIT ((struct error){0})
 
-void error_set(struct error *e, enum error_kind kind, const char *code, const char *fmt, ...) PRINTF_LIKE(4, 5);
+void error_set(struct error *e, enum error_kind kind, const char *code, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
 void error_clear(struct error *e);
 const char *error_kind_name(enum error_kind kind); /* "retriable", ... */
 

@@ -1,9 +1,9 @@
-/* Metrics registry (contract: Micrometer's names). The engine only: each folder defines its metrics and registers them;
- * api prints them as Micrometer JSON and Prometheus text.
+/* Metrics registry (contract: Micrometer's names). The engine only: each folder defines its metrics and
+ * registers them; api prints them as Micrometer JSON and Prometheus text.
  *
- * Names are Micrometer's dotted ones ("http.server.requests"); the Prometheus form is derived: dots to '_', unit and
- * "_total" appended. Label values come from route templates and configuration only and are bounded per metric; beyond the
- * bound a series with every label "other" takes the rest.
+ * Names are Micrometer's dotted ones ("http.server.requests"); the Prometheus form is derived: dots to '_',
+ * unit and "_total" appended. Label values come from route templates and configuration only and are bounded
+ * per metric; beyond the bound a series with every label "other" takes the rest.
  */
 #ifndef RUSHD_BASE_METRIC_H
 #define RUSHD_BASE_METRIC_H
@@ -20,30 +20,32 @@ enum metric_type {
 #define METRIC_MAX_LABELS 6
 
 struct metric_def {
-    const char *name;        /* "hikaricp.connections.active" */
+    const char *name; /* "hikaricp.connections.active" */
     enum metric_type type;
-    const char *unit;        /* base unit: "seconds", "bytes", "messages" or NULL */
+    const char *unit; /* base unit: "seconds", "bytes", "messages" or NULL */
     const char *help;
     const char *labels[METRIC_MAX_LABELS]; /* names; ends with NULL */
-    const double *buckets;   /* TIMER, SUMMARY: upper bounds ascending, ends with 0; NULL: the default for timers */
-    size_t max_series;       /* 0: 200 */
+    /* TIMER, SUMMARY: upper bounds ascending, ends with 0. NULL: the default of timers; none for SUMMARY. */
+    const double *buckets;
+    size_t max_series; /* 0: 200 */
 };
 
 struct metric;        /* one name */
 struct metric_series; /* one combination of label values: the thing that counts */
 
 struct metric *metric_register(const struct metric_def *def); /* the same def again returns the same metric */
-/* Find or make the series with these label values (as many as the def has labels). Keep the pointer on hot paths. */
+/* Find or make the series with these label values (as many as the def has labels). Keep the pointer on hot
+ * paths. */
 struct metric_series *metric_series(struct metric *m, const char *const *values);
 /* Shorthand for a metric without labels. */
 struct metric_series *metric_single(const struct metric_def *def);
 
-void metric_add(struct metric_series *s, double n);           /* COUNTER (n >= 0), GAUGE */
-void metric_set(struct metric_series *s, double v);           /* GAUGE */
-void metric_set_total(struct metric_series *s, double v);     /* COUNTER fed from a running total of a library */
-void metric_observe_us(struct metric_series *s, int64_t us);  /* TIMER */
-void metric_observe(struct metric_series *s, double v);       /* SUMMARY */
-void metric_remove(struct metric_series *s);                  /* a partition was revoked; the pointer is dead */
+void metric_add(struct metric_series *s, double n);       /* COUNTER (n >= 0), GAUGE */
+void metric_set(struct metric_series *s, double v);       /* GAUGE */
+void metric_set_total(struct metric_series *s, double v); /* COUNTER fed from a running total of a library */
+void metric_observe_us(struct metric_series *s, int64_t us); /* TIMER */
+void metric_observe(struct metric_series *s, double v);      /* SUMMARY */
+void metric_remove(struct metric_series *s); /* a partition was revoked; the pointer is dead */
 
 /* Called before each print so that gauges can be brought up to date. */
 void metric_on_collect(void (*collect)(void *arg), void *arg);
@@ -51,16 +53,16 @@ void metric_collect(void);
 
 /* Reading, for the printers and tests. */
 struct metric_value {
-    double value;           /* COUNTER, GAUGE */
-    uint64_t count;         /* TIMER, SUMMARY */
-    double sum, max;        /* TIMER in seconds */
-    const double *bounds;   /* nbuckets upper bounds */
+    double value;               /* COUNTER, GAUGE */
+    uint64_t count;             /* TIMER, SUMMARY */
+    double sum, max;            /* TIMER in seconds */
+    const double *bounds;       /* nbuckets upper bounds */
     const uint64_t *cumulative; /* cumulative counts per bound */
     size_t nbuckets;
 };
 const struct metric_def *metric_def_of(const struct metric *m);
 struct metric *metric_find(const char *name);
-struct metric *metric_next(const struct metric *m);                        /* NULL starts; sorted by name */
+struct metric *metric_next(const struct metric *m); /* NULL starts; sorted by name */
 struct metric_series *metric_series_next(const struct metric *m, const struct metric_series *s);
 const char *metric_label_value(const struct metric_series *s, size_t label);
 void metric_read(const struct metric_series *s, struct metric_value *out);

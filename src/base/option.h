@@ -1,7 +1,8 @@
 /* The engine of the configuration: option tables that each folder brings along (contract section 2).
  *
- * A folder defines a struct with its settings, one static instance, and a table that points into it; app registers the
- * tables, loads, checks relations and prints. Precedence: default < file < environment (RUSHD_CFG_KAFKA_PRODUCER_ACKS) <
+ * A folder defines a struct with its settings, one static instance, and a table that points into it; app
+ * registers the tables, loads, checks relations and prints. Precedence: default < file < environment
+ * (RUSHD_CFG_KAFKA_PRODUCER_ACKS) <
  * --set. Sample file, --dump-config and documents are generated from the tables.
  */
 #ifndef RUSHD_BASE_OPTION_H
@@ -14,7 +15,8 @@ enum option_type {
     OPTION_STRING,   /* char *: owned by the engine, "" when empty */
     OPTION_BOOL,     /* bool: true/false/yes/no/on/off/1/0 */
     OPTION_INT,      /* int64_t */
-    OPTION_DURATION, /* int64_t milliseconds: "500ms", "5s", "1m", "25h", "7d"; a bare number is milliseconds */
+    OPTION_DURATION, /* int64_t milliseconds: "500ms", "5s", "1m", "25h", "7d"; a bare number is milliseconds
+                      */
     OPTION_SIZE,     /* int64_t bytes: "64KB", "32MB", "1GB" (powers of 1024) or a bare number */
     OPTION_ENUM,     /* int: index into choices; choices may hold synonyms "local|spring" */
     OPTION_SET,      /* uint64_t: bit mask over choices, written as a comma list */
@@ -45,8 +47,8 @@ struct option {
     const char *help; /* one sentence for the sample file and the manual */
 };
 
-/* Another name for a key (the source system's file, Java spelling), or a key that is accepted and has no meaning here
- * (to == NULL, why says so in one info line). A trailing ".*" covers everything below. */
+/* Another name for a key (the source system's file, Java spelling), or a key that is accepted and has no
+ * meaning here (to == NULL, why says so in one info line). A trailing ".*" covers everything below. */
 struct option_alias {
     const char *from;
     const char *to;
@@ -57,9 +59,9 @@ struct option_alias {
 typedef bool option_check_fn(struct error *e);
 
 struct option_table {
-    const struct option *options; /* ends with key == NULL */
+    const struct option *options;       /* ends with key == NULL */
     const struct option_alias *aliases; /* may be NULL; ends with from == NULL */
-    option_check_fn *check;       /* may be NULL */
+    option_check_fn *check;             /* may be NULL */
 };
 
 /* Register before loading; the table must live as long as the process. A key twice is a bug. */
@@ -71,24 +73,26 @@ void option_reset(void);
 /* A line for the operator found while loading (ignored key, unknown environment variable). */
 typedef void option_note_fn(void *arg, bool warning, const char *text);
 
-/* Set every value: default, file (NULL: none), environ, then sets ("KEY=VALUE", NULL-terminated; NULL: none). The
- * prefix "spring." of a key is optional. On the first fault: false; e->text is "FILE:LINE: key = value: what would be
- * accepted" with secrets masked. Values are then undefined. */
-bool option_load(const char *file, char *const *environment, const char *const *sets, option_note_fn *note, void *arg,
-                 struct error *e);
+/* Set every value: default, file (NULL: none), environ, then sets ("KEY=VALUE", NULL-terminated; NULL: none).
+ * The prefix "spring." of a key is optional. On the first fault: false; e->text is "FILE:LINE: key = value:
+ * what would be accepted" with secrets masked. Values are then undefined. */
+bool option_load(const char *file, char *const *environment, const char *const *sets, option_note_fn *note,
+                 void *arg, struct error *e);
 
-/* Read the same sources again. All values are validated first; then only OPTION_RELOAD keys and secrets change. Notes
- * name changed keys that need a restart. On a fault nothing changes. */
+/* Read the same sources again. All values are validated first; then only OPTION_RELOAD keys and secrets
+ * change. Notes name changed keys that need a restart. On a fault nothing changes. */
 bool option_reload(option_note_fn *note, void *arg, struct error *e);
 
 /* Where a value comes from: "default", "FILE:LINE", "environment", "--set". */
 const char *option_origin(const char *key);
 
-/* Print every key with value, origin and "(reloadable)": --dump-config. The output is a valid configuration file. */
+/* Print every key with value, origin and "(reloadable)": --dump-config. The output is a valid configuration
+ * file. */
 void option_dump(struct buf *out);
 /* Print the sample file: every key commented out with default, range and help. */
 void option_sample(struct buf *out);
-/* The registered options in registration order: index 0, 1, ... until NULL (tests compare documents with it). */
+/* The registered options in registration order: index 0, 1, ... until NULL (tests compare documents with it).
+ */
 const struct option *option_at(size_t index);
 
 #endif

@@ -1,8 +1,8 @@
 /* Reader of the configuration file: Java-properties style with optional sections (contract section 2). Pure.
  *
- * A comment ('#' or '!' or ';') starts a line. "key = value" or "key: value"; the value is the rest of the line, trimmed, taken whole
- * (no inline comment, no escapes, no continuation). "[a.b]" puts "a.b." before the keys that follow; "[]" ends that.
- * UTF-8 only, a byte-order mark is skipped, lines of any length. */
+ * A comment ('#' or '!' or ';') starts a line. "key = value" or "key: value"; the value is the rest of the
+ * line, trimmed, taken whole (no inline comment, no escapes, no continuation). "[a.b]" puts "a.b." before the
+ * keys that follow; "[]" ends that. UTF-8 only, a byte-order mark is skipped, lines of any length. */
 #ifndef RUSHD_BASE_PROPERTIES_H
 #define RUSHD_BASE_PROPERTIES_H
 

@@ -1,4 +1,5 @@
-/* Intrusive lists: the BSD TAILQ/LIST macros of <sys/queue.h>, with the removal-safe walk that glibc leaves out. */
+/* Intrusive lists: the BSD TAILQ/LIST macros of <sys/queue.h>, with the removal-safe walk that glibc leaves
+ * out. */
 #ifndef RUSHD_BASE_QUEUE_H
 #define RUSHD_BASE_QUEUE_H
 

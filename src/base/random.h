@@ -1,4 +1,5 @@
-/* The only source of randomness; replaceable like the clock. The default is getrandom(2) behind a small buffer. */
+/* The only source of randomness; replaceable like the clock. The default is getrandom(2) behind a small
+ * buffer. */
 #ifndef RUSHD_BASE_RANDOM_H
 #define RUSHD_BASE_RANDOM_H
 
