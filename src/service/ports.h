@@ -1,0 +1,114 @@
+/* What the flows need from outside besides the store: somewhere to publish events, somewhere events come from, somewhere
+ * to forward documents. app wires them to Kafka, to the embedded cluster, or to handlers in this process (local mode). */
+#ifndef RUSHD_SERVICE_PORTS_H
+#define RUSHD_SERVICE_PORTS_H
+
+#include "base/error.h"
+#include "base/str.h"
+
+enum event_topic {
+    EVENT_ORDER_COMPLETED,
+    EVENT_PRODUCT_RANKING,
+    EVENT_DATA_PLATFORM,
+    EVENT_COUPON_ISSUE,
+    EVENT_TOPIC_COUNT,
+};
+
+struct event_header {
+    const char *name;
+    const void *value;
+    size_t size;
+};
+
+/* --- publishing ------------------------------------------------------------------------------------------------------ */
+enum event_report {
+    EVENT_DELIVERED,
+    EVENT_NOT_DELIVERED,      /* certain; error kind RETRIABLE or PERMANENT */
+    EVENT_POSSIBLY_DELIVERED, /* publish again with the same identity */
+};
+/* Exactly once per accepted send, never before send returns. */
+typedef void event_report_fn(void *arg, uint64_t id, enum event_report report, const struct error *e);
+
+struct event_sink_ops {
+    /* Key and value are copied. False: nothing was taken, fn will not fire (back-pressure or broken: RETRIABLE). The sink adds
+     * the type header. */
+    bool (*send)(void *self, enum event_topic topic, struct slice key, struct slice value, const struct event_header *headers,
+                 size_t n, event_report_fn *fn, void *arg, uint64_t id, struct error *e);
+    /* Hold back: above the high-water mark. */
+    bool (*full)(void *self);
+};
+struct event_sink {
+    const struct event_sink_ops *ops;
+    void *self;
+};
+
+/* --- consuming --------------------------------------------------------------------------------------------------------- */
+struct event_message {
+    const char *topic; /* configured name */
+    int32_t partition;
+    int64_t offset;
+    int64_t timestamp_ms; /* -1: unknown */
+    struct slice key;
+    struct slice value;   /* p == NULL: tombstone */
+    const struct event_header *headers;
+    size_t nheaders;
+};
+/* Messages of one partition in offset order. Valid until the handler finishes the batch. */
+struct event_batch {
+    uint64_t id;
+    const char *topic;
+    int32_t partition;
+    int attempt; /* how often its head has been handed over again by EVENT_RETRY */
+    const struct event_message *messages;
+    size_t n;
+};
+enum event_outcome {
+    EVENT_DONE,  /* the effects of the first `count` messages are durable; hand over the rest */
+    EVENT_RETRY, /* the same, then hand the rest over again after delay_ms with attempt + 1 */
+    EVENT_WAIT,  /* the same, but a service is away: attempt does not count up */
+};
+struct event_source_ops {
+    /* Finish a batch, exactly once, not before on_batch returned. */
+    void (*done)(void *self, uint64_t batch_id, enum event_outcome outcome, size_t count, int64_t delay_ms);
+    /* False when the partition was taken away: effects are still welcome, done() is ignored. */
+    bool (*valid)(void *self, uint64_t batch_id);
+};
+struct event_source {
+    const struct event_source_ops *ops;
+    void *self;
+};
+/* A flow that consumes: app hands batches to it and routes its done() back. */
+struct event_handler {
+    void (*on_batch)(void *self, const struct event_batch *batch);
+    void *self;
+};
+
+/* --- dead letters -------------------------------------------------------------------------------------------------------- */
+/* Move a message to <topic>-dlt with Spring's kafka_dlt-* headers (or to table dead_letters in local mode). done: kind NONE when
+ * it is safe there. */
+struct dead_letter_ops {
+    void (*put)(void *self, const struct event_message *m, const char *group, const char *exception, const char *reason,
+                void (*done)(void *arg, const struct error *e), void *arg);
+};
+struct dead_letter_port {
+    const struct dead_letter_ops *ops;
+    void *self;
+};
+
+/* --- documents ------------------------------------------------------------------------------------------------------------ */
+enum document_outcome {
+    DOCUMENT_ACCEPTED, /* 2xx */
+    DOCUMENT_REFUSED,  /* 4xx but 408, 425, 429: the document itself is wrong */
+    DOCUMENT_AWAY,     /* no answer, 5xx, 429: try later */
+};
+struct document_sink_ops {
+    /* POST with Idempotency-Key: {order_id}. retry_after_ms is -1 when the platform did not say. */
+    void (*post)(void *self, int64_t order_id, struct slice document,
+                 void (*done)(void *arg, enum document_outcome outcome, int status, int64_t retry_after_ms, const struct error *e), void *arg);
+};
+struct document_sink {
+    const struct document_sink_ops *ops; /* NULL: data-platform.url is empty; documents are counted and logged */
+    void *self;
+};
+
+#endif
