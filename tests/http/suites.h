@@ -1,0 +1,10 @@
+/* The suites of tests/http. */
+#ifndef TESTS_HTTP_SUITES_H
+#define TESTS_HTTP_SUITES_H
+
+#include <check.h>
+
+Suite *http_field_suite(void);
+Suite *http_parser_suite(void);
+
+#endif

@@ -1,0 +1,8 @@
+/* All suites of src/http. */
+#include "tests/http/suites.h"
+#include "tests/support/check_main.h"
+
+int main(void)
+{
+    return check_main((Suite *[]){http_field_suite(), http_parser_suite(), NULL});
+}
