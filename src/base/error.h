@@ -17,7 +17,7 @@ enum error_kind {
 struct error {
     enum error_kind kind;
     char code[24];  /* short machine word: SQLSTATE, a Kafka error name, "TIMEOUT", "QUEUE_FULL" */
-    char text[232]; /* one line for a person, no secrets */
+    char text[356]; /* one line for a person, no secrets */
 };
 
 #define ERROR_INIT ((struct error){0})

@@ -47,8 +47,11 @@ void metric_observe_us(struct metric_series *s, int64_t us); /* TIMER */
 void metric_observe(struct metric_series *s, double v);      /* SUMMARY */
 void metric_remove(struct metric_series *s); /* a partition was revoked; the pointer is dead */
 
-/* Called before each print so that gauges can be brought up to date. */
+/* Have collect called before each print, so that gauges can be brought up to date; off ends that for this
+ * pair. */
 void metric_on_collect(void (*collect)(void *arg), void *arg);
+void metric_off_collect(void (*collect)(void *arg), void *arg);
+/* Call all of them: once before the values are read. */
 void metric_collect(void);
 
 /* Reading, for the printers and tests. */
@@ -67,8 +70,13 @@ struct metric_series *metric_series_next(const struct metric *m, const struct me
 const char *metric_label_value(const struct metric_series *s, size_t label);
 void metric_read(const struct metric_series *s, struct metric_value *out);
 
-/* Prometheus text exposition format 0.0.4 of everything, after metric_collect(). */
+/* Append everything in the Prometheus text exposition format 0.0.4. The caller calls metric_collect() before.
+ * Names as Micrometer derives them: a counter ends in "_total", a timer in "_seconds", others in their unit;
+ * TIMER and SUMMARY give _bucket (with bounds), _count, _sum, and the gauge _max over the last two minutes.
+ */
 void metric_print_prometheus(struct buf *out);
+/* The name that a metric has there, without _bucket and the like; replaces the content of out. */
+void metric_prometheus_name(const struct metric_def *def, struct buf *out);
 
 void metric_reset(void); /* free everything: end of the process, tests */
 

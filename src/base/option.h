@@ -2,8 +2,8 @@
  *
  * A folder defines a struct with its settings, one static instance, and a table that points into it; app
  * registers the tables, loads, checks relations and prints. Precedence: default < file < environment
- * (RUSHD_CFG_KAFKA_PRODUCER_ACKS) <
- * --set. Sample file, --dump-config and documents are generated from the tables.
+ * (RUSHD_CFG_KAFKA_PRODUCER_ACKS) < --set. Sample file, --dump-config and documents are generated from the
+ * tables.
  */
 #ifndef RUSHD_BASE_OPTION_H
 #define RUSHD_BASE_OPTION_H
@@ -15,8 +15,7 @@ enum option_type {
     OPTION_STRING,   /* char *: owned by the engine, "" when empty */
     OPTION_BOOL,     /* bool: true/false/yes/no/on/off/1/0 */
     OPTION_INT,      /* int64_t */
-    OPTION_DURATION, /* int64_t milliseconds: "500ms", "5s", "1m", "25h", "7d"; a bare number is milliseconds
-                      */
+    OPTION_DURATION, /* int64_t milliseconds: "500ms", "5s", "1m", "25h", "7d"; a bare number is ms */
     OPTION_SIZE,     /* int64_t bytes: "64KB", "32MB", "1GB" (powers of 1024) or a bare number */
     OPTION_ENUM,     /* int: index into choices; choices may hold synonyms "local|spring" */
     OPTION_SET,      /* uint64_t: bit mask over choices, written as a comma list */
@@ -41,7 +40,7 @@ struct option {
     enum option_type type;
     void *value;
     const char *def;            /* text as a user would write it; NULL only for OPTION_MAP */
-    int64_t min, max;           /* INT, DURATION (ms), SIZE (bytes); both 0: no bound */
+    int64_t min, max;           /* INT, DURATION (ms), SIZE (bytes); both 0: no bound, max 0: no upper one */
     const char *const *choices; /* ENUM, SET: NULL-terminated */
     unsigned flags;
     const char *help; /* one sentence for the sample file and the manual */

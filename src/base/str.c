@@ -31,7 +31,12 @@ bool slice_eq(struct slice a, const char *s)
 
 bool slice_ieq(struct slice a, const char *s)
 {
-    return a.n == strlen(s) && fold_eq(a.p, s, a.n);
+    return slice_iequal(a, slice_of(s));
+}
+
+bool slice_iequal(struct slice a, struct slice b)
+{
+    return a.n == b.n && fold_eq(a.p, b.p, a.n);
 }
 
 struct slice slice_trim(struct slice s)

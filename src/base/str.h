@@ -13,8 +13,9 @@ struct slice {
 #define SLICE(literal) ((struct slice){(literal), sizeof(literal) - 1})
 struct slice slice_of(const char *s); /* NULL gives an empty slice */
 bool slice_eq(struct slice a, const char *s);
-bool slice_ieq(struct slice a, const char *s); /* ASCII case folded */
-struct slice slice_trim(struct slice s);       /* blanks, tabs, CR, LF at both ends */
+bool slice_ieq(struct slice a, const char *s);     /* ASCII case folded */
+bool slice_iequal(struct slice a, struct slice b); /* ASCII case folded */
+struct slice slice_trim(struct slice s);           /* blanks, tabs, CR, LF at both ends */
 
 /* Parse the whole of s as a decimal integer: an optional '-', digits, nothing else. False on overflow or any
  * other byte; *out is then untouched. */
