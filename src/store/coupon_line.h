@@ -67,9 +67,9 @@ void coupon_line_published(struct store *s, int64_t coupon_id, int64_t epoch, co
 /* Return members to their old places in line: their publishing failed. Only those still taken by this epoch. */
 void coupon_line_put_back(struct store *s, int64_t coupon_id, int64_t epoch, const struct coupon_line_member *m, size_t n,
                           store_done_fn *done, void *arg);
-/* Members published longer ago than older_than_ms without a result (at most limit); their time starts anew. Only for the holder of the
- * lease with this epoch. */
-void coupon_line_stale(struct store *s, int64_t coupon_id, int64_t epoch, int64_t older_than_ms, size_t limit,
+/* Members published longer ago than recheck_ms without a result, or taken longer ago than lease_ms without a mark, at most limit;
+ * they count as taken anew: publish them again with the same identity. Only for the holder of the lease with this epoch. */
+void coupon_line_stale(struct store *s, int64_t coupon_id, const char *owner, int64_t epoch, int64_t recheck_ms, int64_t lease_ms, size_t limit,
                        void (*done)(void *arg, const struct coupon_line_member *m, size_t n, const struct error *e), void *arg);
 /* Give the lease up (stop of a node). */
 void coupon_line_release(struct store *s, int64_t coupon_id, const char *owner, int64_t epoch, store_done_fn *done, void *arg);

@@ -1,0 +1,26 @@
+-- Mark members as published: their delivery report is in.
+-- KEYS 1 pending
+-- ARGV 1 epoch, then pairs of user and requestedAt us
+-- A member that a newer epoch took over is left alone. Returns how many were marked.
+local clock = redis.call('TIME')
+local since = string.format('%.0f', math.floor(tonumber(clock[1]) * 1000 + tonumber(clock[2]) / 1000))
+local users = {}
+for i = 2, #ARGV, 2 do
+    users[#users + 1] = ARGV[i]
+end
+local records = redis.call('HMGET', KEYS[1], unpack(users))
+local marked = {}
+for i, user in ipairs(users) do
+    local state, ticket, at, epoch
+    if records[i] then
+        state, ticket, at, epoch = string.match(records[i], '^(%a)|(%d+)|(%d+)|(%d+)|')
+    end
+    if state == 'T' and at == ARGV[2 * i + 1] and epoch == ARGV[1] then
+        marked[#marked + 1] = user
+        marked[#marked + 1] = 'P|' .. ticket .. '|' .. at .. '|' .. epoch .. '|' .. since
+    end
+end
+if #marked > 0 then
+    redis.call('HSET', KEYS[1], unpack(marked))
+end
+return #marked / 2
