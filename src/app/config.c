@@ -1,7 +1,9 @@
-/* The option tables of the contract's section 2, the source system's other names, and the relations between keys. */
+/* The option tables of the contract's section 2, the source system's other names, and the relations between
+ * keys. */
 #include "app/config.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -12,7 +14,8 @@ struct app_config app_config;
 
 static const char *const role_names[] = {"api", "queue", "consumers", NULL};
 static const char *const exposure_names[] = {"health", "info", "metrics", "prometheus", "loggers", "*", NULL};
-static const char *const show_details_names[] = {"always", "never", "when-authorized", "when_authorized", NULL};
+static const char *const show_details_names[] = {"always", "never", "when-authorized", "when_authorized",
+                                                 NULL};
 static const char *const publisher_names[] = {"kafka", "local|spring", NULL};
 static const char *const acks_names_help = "all, -1, 1 or 0";
 static const char *const type_header_names[] = {"java|true", "off|false", NULL};
@@ -21,14 +24,15 @@ static const char *const durability_names[] = {"database", "redis", NULL};
 static const char *const log_format_names[] = {"logfmt", "json", NULL};
 
 #define C(field) (&app_config.field)
-#define SECOND   1000
+#define SECOND   INT64_C(1000)
 #define MINUTE   (60 * SECOND)
 #define HOUR     (60 * MINUTE)
 
 static const struct option server_options[] = {
     {"server.address", OPTION_STRING, C(server.address), "127.0.0.1",
      .help = "Numeric address to listen on; beyond loopback only with server.trust-callers."},
-    {"server.port", OPTION_INT, C(server.port), "8083", 0, 65535, .help = "Port of the API; 0 takes any free one."},
+    {"server.port", OPTION_INT, C(server.port), "8083", 0, 65535,
+     .help = "Port of the API; 0 takes any free one."},
     {"server.trust-callers", OPTION_BOOL, C(server.trust_callers), "false",
      .help = "A gateway in front authenticates the callers: rushd believes the userId it is given."},
     {"server.time-zone", OPTION_STRING, C(server.time_zone), "Asia/Seoul",
@@ -51,27 +55,29 @@ static const struct option server_options[] = {
      .help = "Port of /actuator; 0 serves it on server.port."},
     {"management.server.address", OPTION_STRING, C(management.address), "127.0.0.1",
      .help = "Address of the management port."},
-    {"management.endpoints.web.exposure.include", OPTION_SET, C(management.exposure), "health,info,metrics,prometheus",
-     .choices = exposure_names, .help = "Endpoints under /actuator."},
+    {"management.endpoints.web.exposure.include", OPTION_SET, C(management.exposure),
+     "health,info,metrics,prometheus", .choices = exposure_names, .help = "Endpoints under /actuator."},
     {"management.endpoint.health.show-details", OPTION_ENUM, C(management.show_details), "always",
      .choices = show_details_names, .help = "Whether health lists components and details."},
     {"node.roles", OPTION_SET, C(roles), "api,queue,consumers", .choices = role_names,
      .help = "What this node does."},
     {"node.id", OPTION_STRING, C(node_id), "",
-     .help = "Name of this process, unique; empty takes host name and pid. A fixed one makes consumers static members."},
+     .help = "Name of this process, unique; empty takes host name and pid. A fixed one makes consumers "
+             "static members."},
     {"startup.require-services", OPTION_BOOL, C(require_services), "false",
      .help = "End with status 69 when PostgreSQL, Redis or Kafka is away at start."},
     {"logging.level.*", OPTION_MAP, C(logging.levels), .flags = OPTION_RELOAD,
      .help = "Level of a logger, \"root\" for all: trace, debug, info, warn, error, off."},
-    {"logging.format", OPTION_ENUM, C(logging.format), "logfmt", .choices = log_format_names, .flags = OPTION_RELOAD,
-     .help = "Form of a log line."},
+    {"logging.format", OPTION_ENUM, C(logging.format), "logfmt", .choices = log_format_names,
+     .flags = OPTION_RELOAD, .help = "Form of a log line."},
     {0},
 };
 
 static const struct option service_options[] = {
     {"datasource.url", OPTION_STRING, C(datasource.url), "postgresql:///rushd",
      .help = "PostgreSQL, as a libpq URI or jdbc:postgresql:// URL."},
-    {"datasource.username", OPTION_STRING, C(datasource.username), "", .help = "Overrides the user of the URL."},
+    {"datasource.username", OPTION_STRING, C(datasource.username), "",
+     .help = "Overrides the user of the URL."},
     {"datasource.password", OPTION_STRING, C(datasource.password), "", .flags = OPTION_SECRET | OPTION_RELOAD,
      .help = "Overrides the password of the URL."},
     {"datasource.pool-size", OPTION_INT, C(datasource.pool_size), "8", 3, 200,
@@ -84,7 +90,8 @@ static const struct option service_options[] = {
      .help = "Bring the schema up to date at start."},
     {"redis.host", OPTION_STRING, C(redis.host), "127.0.0.1", .help = "Redis host."},
     {"redis.port", OPTION_INT, C(redis.port), "6379", 1, 65535, .help = "Redis port."},
-    {"redis.socket", OPTION_STRING, C(redis.socket), "", .help = "Unix socket of Redis; beats host and port."},
+    {"redis.socket", OPTION_STRING, C(redis.socket), "",
+     .help = "Unix socket of Redis; beats host and port."},
     {"redis.username", OPTION_STRING, C(redis.username), "", .help = "ACL user."},
     {"redis.password", OPTION_STRING, C(redis.password), "", .flags = OPTION_SECRET | OPTION_RELOAD,
      .help = "Password for AUTH."},
@@ -119,8 +126,10 @@ static const struct option kafka_options[] = {
      .help = "Topic of documents for the data platform."},
     {"kafka.topics.coupon-issue", OPTION_STRING, C(kafka.topics[3]), "coupon-issue-events",
      .help = "Topic of coupon requests."},
-    {"kafka.topics.create", OPTION_BOOL, C(kafka.create_topics), "true", .help = "Create missing topics at start."},
-    {"kafka.topics.partitions", OPTION_INT, C(kafka.partitions), "3", 1, 10000, .help = "Partitions of a new topic."},
+    {"kafka.topics.create", OPTION_BOOL, C(kafka.create_topics), "true",
+     .help = "Create missing topics at start."},
+    {"kafka.topics.partitions", OPTION_INT, C(kafka.partitions), "3", 1, 10000,
+     .help = "Partitions of a new topic."},
     {"kafka.topics.replication-factor", OPTION_INT, C(kafka.replication_factor), "-1", -1, 100,
      .help = "Replicas of a new topic; -1 takes the broker's default."},
     {"kafka.producer.acks", OPTION_STRING, C(kafka.producer.acks), "all",
@@ -131,16 +140,17 @@ static const struct option kafka_options[] = {
      .help = "Bytes of a message batch."},
     {"kafka.producer.linger.ms", OPTION_DURATION, C(kafka.producer.linger), "5", 0, 900000,
      .help = "How long a batch waits for more."},
-    {"kafka.producer.buffer.memory", OPTION_SIZE, C(kafka.producer.buffer_memory), "33554432", 1 << 20, 2000000000,
-     .help = "Bytes that may wait for the broker."},
+    {"kafka.producer.buffer.memory", OPTION_SIZE, C(kafka.producer.buffer_memory), "33554432", 1 << 20,
+     2000000000, .help = "Bytes that may wait for the broker."},
     {"kafka.producer.compression.type", OPTION_STRING, C(kafka.producer.compression), "lz4",
      .help = "none, gzip, snappy, lz4 or zstd."},
-    {"kafka.producer.delivery.timeout.ms", OPTION_DURATION, C(kafka.producer.delivery_timeout), "10000", 100, 900000,
-     .help = "When an undelivered message is given up; stays below coupon.queue.lease."},
-    {"kafka.producer.type-headers", OPTION_ENUM, C(kafka.producer.type_headers), "java", .choices = type_header_names,
-     .help = "__TypeId__ headers with the source's class names, or none."},
+    {"kafka.producer.delivery.timeout.ms", OPTION_DURATION, C(kafka.producer.delivery_timeout), "10000", 100,
+     900000, .help = "When an undelivered message is given up; stays below coupon.queue.lease."},
+    {"kafka.producer.type-headers", OPTION_ENUM, C(kafka.producer.type_headers), "java",
+     .choices = type_header_names, .help = "__TypeId__ headers with the source's class names, or none."},
     {"kafka.producer.type-id.*", OPTION_MAP, C(kafka.producer.type_ids),
-     .help = "Own __TypeId__ of a topic: order-completed, product-ranking, data-platform-transfer, coupon-issue."},
+     .help = "Own __TypeId__ of a topic: order-completed, product-ranking, data-platform-transfer, "
+             "coupon-issue."},
     {"kafka.producer.schema", OPTION_ENUM, C(kafka.producer.schema), "documented", .choices = schema_names,
      .help = "Form of the messages."},
     {"kafka.consumer.auto-offset-reset", OPTION_STRING, C(kafka.consumer.offset_reset), "earliest",
@@ -149,16 +159,16 @@ static const struct option kafka_options[] = {
      .help = "Messages of one batch, one transaction, one partition."},
     {"kafka.consumer.concurrency", OPTION_INT, C(kafka.consumer.concurrency), "3", 1, 1000,
      .help = "Partitions of a group worked on at once."},
-    {"kafka.consumer.session.timeout.ms", OPTION_DURATION, C(kafka.consumer.session_timeout), "30000", 1000, HOUR,
-     .help = "Silence after which a member is dead."},
-    {"kafka.consumer.heartbeat.interval.ms", OPTION_DURATION, C(kafka.consumer.heartbeat_interval), "10000", 100, HOUR,
-     .help = "Time between heartbeats; at most a third of the session timeout."},
-    {"kafka.consumer.group.product-ranking", OPTION_STRING, C(kafka.consumer.group_ranking), "product-ranking-group",
-     .help = "Group of the ranking consumer."},
+    {"kafka.consumer.session.timeout.ms", OPTION_DURATION, C(kafka.consumer.session_timeout), "30000", 1000,
+     HOUR, .help = "Silence after which a member is dead."},
+    {"kafka.consumer.heartbeat.interval.ms", OPTION_DURATION, C(kafka.consumer.heartbeat_interval), "10000",
+     100, HOUR, .help = "Time between heartbeats; at most a third of the session timeout."},
+    {"kafka.consumer.group.product-ranking", OPTION_STRING, C(kafka.consumer.group_ranking),
+     "product-ranking-group", .help = "Group of the ranking consumer."},
     {"kafka.consumer.group.coupon-issue", OPTION_STRING, C(kafka.consumer.group_coupon), "coupon-issue-group",
      .help = "Group of the coupon consumer."},
-    {"kafka.consumer.group.data-platform", OPTION_STRING, C(kafka.consumer.group_platform), "data-platform-group",
-     .help = "Group of the data platform consumer."},
+    {"kafka.consumer.group.data-platform", OPTION_STRING, C(kafka.consumer.group_platform),
+     "data-platform-group", .help = "Group of the data platform consumer."},
     {"kafka.consumer.attempts", OPTION_INT, C(kafka.consumer.attempts), "10", 1, 1000,
      .help = "Tries of a message that fails by itself before it becomes a dead letter."},
     {"kafka.consumer.backoff", OPTION_DURATION, C(kafka.consumer.backoff), "100ms", 0, HOUR,
@@ -175,7 +185,8 @@ static const struct option kafka_options[] = {
 static const struct option sale_options[] = {
     {"coupon.accept.durability", OPTION_ENUM, C(coupon.durability), "database", .choices = durability_names,
      .help = "What a 202 means: the request is in PostgreSQL too, or in what Redis persists."},
-    {"coupon.queue.interval", OPTION_DURATION, C(coupon.interval), "1s", 50, HOUR, .help = "Time between drains."},
+    {"coupon.queue.interval", OPTION_DURATION, C(coupon.interval), "1s", 50, HOUR,
+     .help = "Time between drains."},
     {"coupon.queue.drain-per-tick", OPTION_INT, C(coupon.drain_per_tick), "0", 0, 1000000,
      .help = "Members taken per drain and coupon; 0 takes as many as the window has room for."},
     {"coupon.queue.window", OPTION_INT, C(coupon.window), "10000", 1, 1000000,
@@ -196,12 +207,19 @@ static const struct option sale_options[] = {
      .help = "Days that ranking keys are kept."},
     {"ranking.popular-days", OPTION_INT, C(ranking.popular_days), "3", 1, 366,
      .help = "Days that the popular list looks back."},
-    {"ranking.popular-size", OPTION_INT, C(ranking.popular_size), "5", 1, 100, .help = "Length of the popular list."},
+    {"ranking.popular-size", OPTION_INT, C(ranking.popular_size), "5", 1, 100,
+     .help = "Length of the popular list."},
     {0},
 };
 
-#define SPELLING(from, to) {from, to, NULL}
-#define IGNORED(key, why)  {key, NULL, why}
+#define SPELLING(from, to)                                                                                   \
+    {                                                                                                        \
+        from, to, NULL                                                                                       \
+    }
+#define IGNORED(key, why)                                                                                    \
+    {                                                                                                        \
+        key, NULL, why                                                                                       \
+    }
 
 /* Other spellings of the source system's files, and keys that have no meaning here. */
 static const struct option_alias aliases[] = {
@@ -238,7 +256,8 @@ static const struct option_alias aliases[] = {
     IGNORED("kafka.consumer.properties.spring.json.*", "any type header is read"),
     IGNORED("kafka.producer.properties.spring.json.*", "type headers are set by kafka.producer.type-headers"),
     IGNORED("kafka.consumer.enable-auto-commit", "offsets are stored after the effects are durable"),
-    IGNORED("kafka.consumer.properties.enable.auto.commit", "offsets are stored after the effects are durable"),
+    IGNORED("kafka.consumer.properties.enable.auto.commit",
+            "offsets are stored after the effects are durable"),
     IGNORED("kafka.consumer.group-id", "each consumer has its own group: kafka.consumer.group.*"),
     IGNORED("kafka.listener.*", "offsets are stored after the effects are durable"),
     IGNORED("management.metrics.export.prometheus.enabled", "it is always on"),
@@ -310,7 +329,8 @@ static bool check_server(struct error *e)
     for (size_t i = 0; i < app_config.logging.levels.len; i++) {
         int level;
         if (!log_level_parse(app_config.logging.levels.entries[i].value, &level)) {
-            error_set(e, ERROR_PERMANENT, "CONFIG", "logging.level.%s = %s: trace, debug, info, warn, error or off is accepted",
+            error_set(e, ERROR_PERMANENT, "CONFIG",
+                      "logging.level.%s = %s: trace, debug, info, warn, error or off is accepted",
                       app_config.logging.levels.entries[i].key, app_config.logging.levels.entries[i].value);
             return false;
         }
@@ -320,8 +340,8 @@ static bool check_server(struct error *e)
 
 static bool check_services(struct error *e)
 {
-    if (!str_starts_with(app_config.platform.url, "http://") && !str_starts_with(app_config.platform.url, "https://") &&
-        *app_config.platform.url)
+    if (!str_starts_with(app_config.platform.url, "http://") &&
+        !str_starts_with(app_config.platform.url, "https://") && *app_config.platform.url)
         return fail(e, "data-platform.url: http:// or https:// is needed");
     if (app_config.datasource.statement_timeout > app_config.server.request_timeout)
         return fail(e, "datasource.statement-timeout must not be longer than server.request-timeout");
@@ -333,7 +353,8 @@ static bool check_topics(struct error *e)
     for (size_t i = 0; i < ARRAY_LEN(app_config.kafka.topics); i++) {
         const char *name = app_config.kafka.topics[i];
         size_t n = strlen(name);
-        if (!n || n > 200 || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != n)
+        if (!n || n > 200 ||
+            strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != n)
             return fail(e, "kafka.topics.*: a topic name is 1 to 200 of letters, digits, '.', '_' and '-'");
         for (size_t k = 0; k < i; k++)
             if (strcmp(name, app_config.kafka.topics[k]) == 0)
@@ -349,7 +370,8 @@ static bool check_kafka(struct error *e)
     static const char *const acks[] = {"all", "-1", "1", "0", NULL};
     static const char *const resets[] = {"earliest", "latest", NULL};
     static const char *const codecs[] = {"none", "gzip", "snappy", "lz4", "zstd", NULL};
-    static const char *const type_ids[] = {"order-completed", "product-ranking", "data-platform-transfer", "coupon-issue", NULL};
+    static const char *const type_ids[] = {"order-completed", "product-ranking", "data-platform-transfer",
+                                           "coupon-issue", NULL};
     if (!is_one_of(app_config.kafka.producer.acks, acks)) {
         error_set(e, ERROR_PERMANENT, "CONFIG", "kafka.producer.acks: %s is accepted", acks_names_help);
         return false;
@@ -360,10 +382,12 @@ static bool check_kafka(struct error *e)
         return fail(e, "kafka.producer.compression.type: none, gzip, snappy, lz4 or zstd is accepted");
     for (size_t i = 0; i < app_config.kafka.producer.type_ids.len; i++)
         if (!is_one_of(app_config.kafka.producer.type_ids.entries[i].key, type_ids))
-            return fail(e, "kafka.producer.type-id.*: order-completed, product-ranking, data-platform-transfer or "
-                           "coupon-issue is accepted");
+            return fail(
+                e, "kafka.producer.type-id.*: order-completed, product-ranking, data-platform-transfer or "
+                   "coupon-issue is accepted");
     if (app_config.kafka.consumer.heartbeat_interval * 3 > app_config.kafka.consumer.session_timeout)
-        return fail(e, "kafka.consumer.heartbeat.interval.ms must be at most a third of kafka.consumer.session.timeout.ms");
+        return fail(e, "kafka.consumer.heartbeat.interval.ms must be at most a third of "
+                       "kafka.consumer.session.timeout.ms");
     if (app_config.kafka.consumer.backoff > app_config.kafka.consumer.backoff_max)
         return fail(e, "kafka.consumer.backoff must not be longer than kafka.consumer.backoff-max");
     if (app_config.kafka.producer.linger > app_config.kafka.producer.delivery_timeout)
@@ -371,7 +395,8 @@ static bool check_kafka(struct error *e)
     if (!check_topics(e))
         return false;
     if (app_config_embedded() && app_config.roles != (ROLE_API | ROLE_QUEUE | ROLE_CONSUMERS))
-        return fail(e, "kafka.bootstrap-servers = embedded lives in one process: node.roles must be api,queue,consumers");
+        return fail(e, "kafka.bootstrap-servers = embedded lives in one process: node.roles must be "
+                       "api,queue,consumers");
     return true;
 }
 

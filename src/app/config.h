@@ -1,12 +1,19 @@
-/* Every key of the configuration (contract section 2) with its place in memory. One static instance; the tables are in
- * config.c, the engine in base/option. The layers below get plain structs made from it. */
+/* Every key of the configuration (contract section 2) with its place in memory. One static instance; the
+ * tables are in config.c, the engine in base/option. The layers below get plain structs made from it. */
 #ifndef RUSHD_APP_CONFIG_H
 #define RUSHD_APP_CONFIG_H
 
 #include "base/option.h"
 
-enum publisher_type { PUBLISHER_KAFKA, PUBLISHER_LOCAL };
-enum node_role { ROLE_API = 1, ROLE_QUEUE = 2, ROLE_CONSUMERS = 4 };
+enum publisher_type {
+    PUBLISHER_KAFKA,
+    PUBLISHER_LOCAL
+};
+enum node_role {
+    ROLE_API = 1,
+    ROLE_QUEUE = 2,
+    ROLE_CONSUMERS = 4
+};
 enum exposure {
     EXPOSE_HEALTH = 1,
     EXPOSE_INFO = 2,
@@ -15,8 +22,14 @@ enum exposure {
     EXPOSE_LOGGERS = 16,
     EXPOSE_ALL = 32, /* "*" */
 };
-enum { TYPE_HEADERS_JAVA, TYPE_HEADERS_OFF };
-enum { DURABILITY_DATABASE, DURABILITY_REDIS };
+enum {
+    TYPE_HEADERS_JAVA,
+    TYPE_HEADERS_OFF
+};
+enum {
+    DURABILITY_DATABASE,
+    DURABILITY_REDIS
+};
 
 struct app_config {
     struct {
@@ -91,7 +104,8 @@ extern struct app_config app_config;
 
 /* Register the tables. Once per process (again after option_reset()). */
 void app_config_register(void);
-/* Fill in what follows from other keys (node.id, levels of loggers) and set TZ. After option_load() succeeded. */
+/* Fill in what follows from other keys (node.id, levels of loggers) and set TZ. After option_load()
+ * succeeded. */
 void app_config_apply(void);
 /* The levels and the format of the log, again after a reload. */
 void app_config_apply_logging(void);
