@@ -1,0 +1,53 @@
+/* The HTTP face of a node: parse, call a service, answer. The whole route table is in api_routes.c (contract section 3). */
+#ifndef RUSHD_API_API_H
+#define RUSHD_API_API_H
+
+#include "http/http_server.h"
+#include "service/coupon.h"
+#include "service/order.h"
+#include "service/sales.h"
+
+struct loop;
+
+/* Endpoints of /actuator that are exposed. */
+enum api_expose {
+    API_EXPOSE_HEALTH = 1,
+    API_EXPOSE_INFO = 2,
+    API_EXPOSE_METRICS = 4,
+    API_EXPOSE_PROMETHEUS = 8,
+    API_EXPOSE_LOGGERS = 16,
+};
+
+struct api_config {
+    unsigned expose;
+    bool health_details;
+    bool serve_shop;       /* role api: the routes below /api */
+    const char *version;
+    const char *node_id;
+    int64_t started_us;    /* clock_real_us() at start */
+    int64_t popular_days;
+};
+
+/* What the handlers call. Pointers may be NULL when the node's roles leave the part out. */
+struct api_services {
+    struct loop *loop;
+    struct store *store;
+    struct order_service *orders;
+    struct coupon_accept *coupons;
+    struct coupon_cache *cache;
+    struct popular *popular;
+};
+
+struct api;
+/* shop and management may be the same server. Registers the routes; call before http_server_listen(). */
+struct api *api_new(const struct api_config *cfg, const struct api_services *services, struct http_server *shop,
+                    struct http_server *management);
+void api_free(struct api *a); /* after the servers have drained */
+
+/* For http_server_config.error_body: the contract's error body in the form and language that the request asks for. */
+void api_error_body(void *arg, const struct http_request *req, int status, struct buf *body, const char **content_type);
+
+/* The OpenAPI document (served at /v3/api-docs, and printed for tests). */
+void api_openapi(struct api *a, struct buf *out);
+
+#endif
