@@ -1,5 +1,5 @@
-/* Kafka on the loop: librdkafka only through event queues and descriptors (library facts section 1). No callback of
- * librdkafka runs anywhere but inside a drain on the loop; librdkafka stays inside this folder.
+/* Kafka on the loop: librdkafka only through event queues and descriptors (library facts section 1). No
+ * callback of librdkafka runs anywhere but inside a drain on the loop; librdkafka stays inside this folder.
  *
  * embedded: one mock cluster inside the process (section 2 there), made by kafka_embedded_start().
  */
@@ -18,7 +18,8 @@ struct kafka_header {
     size_t size;
 };
 
-/* --- shared settings --------------------------------------------------------------------------------------------------- */
+/* --- shared settings
+ * --------------------------------------------------------------------------------------------------- */
 struct kafka_config {
     const char *bootstrap_servers; /* never "embedded" here: the address of the embedded cluster then */
     bool embedded;                 /* short timings for the mock cluster */
@@ -26,12 +27,15 @@ struct kafka_config {
     const struct option_map *librdkafka; /* passed on last, as it is */
 };
 
-/* --- producer --------------------------------------------------------------------------------------------------------------- */
+/* --- producer
+ * ---------------------------------------------------------------------------------------------------------------
+ */
 struct kafka_producer;
 
 enum kafka_report {
     KAFKA_DELIVERED,
-    KAFKA_NOT_DELIVERED,      /* certainly not in the topic: RETRIABLE, or PERMANENT (too large, unknown topic, authorization) */
+    KAFKA_NOT_DELIVERED, /* certainly not in the topic: RETRIABLE, or PERMANENT (too large, unknown topic,
+                            authorization) */
     KAFKA_POSSIBLY_DELIVERED, /* unknown: produce again with the same identity */
 };
 struct kafka_report_info {
@@ -50,33 +54,45 @@ struct kafka_producer_config {
     int64_t batch_size, linger_ms, buffer_memory, delivery_timeout_ms;
     const char *compression;
 };
-struct kafka_producer *kafka_producer_new(struct loop *l, const struct kafka_producer_config *cfg, struct error *e);
+struct kafka_producer *kafka_producer_new(struct loop *l, const struct kafka_producer_config *cfg,
+                                          struct error *e);
 /* Make the topic known (metadata is fetched at start, not at the first message). */
 void kafka_producer_topic(struct kafka_producer *p, const char *topic);
-/* Produce; key and value are copied; value.p NULL is a tombstone. partition -1: by key, Java-compatible. timestamp_ms 0: now. False: nothing
- * was queued and fn will not fire (QUEUE_FULL or fatal: RETRIABLE). */
-bool kafka_producer_send(struct kafka_producer *p, const char *topic, int32_t partition, struct slice key, struct slice value,
-                         const struct kafka_header *headers, size_t n, kafka_report_fn *fn, void *arg, uint64_t id, struct error *e);
+/* Produce; key and value are copied; value.p NULL is a tombstone; partition -1: by key, Java-compatible.
+ * False: nothing was queued and fn will not fire; RETRIABLE when the queue is full (code QUEUE_FULL) or the
+ * client is being replaced, PERMANENT when this message can never be sent (too large). */
+bool kafka_producer_send(struct kafka_producer *p, const char *topic, int32_t partition, struct slice key,
+                         struct slice value, const struct kafka_header *headers, size_t n,
+                         kafka_report_fn *fn, void *arg, uint64_t id, struct error *e);
 size_t kafka_producer_outstanding(const struct kafka_producer *p); /* sent, not reported */
-bool kafka_producer_full(const struct kafka_producer *p);           /* above the high-water mark: hold back */
-/* Create topics that are missing (admin API; through the mock API when embedded). done fires once, TOPIC_ALREADY_EXISTS is fine. */
+bool kafka_producer_full(const struct kafka_producer *p);          /* above the high-water mark: hold back */
+/* Create topics that are missing (admin API; through the mock API when embedded). done fires once, e is NULL
+ * when all exist now, whoever made them. */
 struct kafka_topic_spec {
     const char *name;
     int partitions;
     int replication_factor; /* -1: broker's default */
 };
-void kafka_producer_create_topics(struct kafka_producer *p, const struct kafka_topic_spec *specs, size_t n, int64_t timeout_ms,
-                                  void (*done)(void *arg, const struct error *e), void *arg);
+void kafka_producer_create_topics(struct kafka_producer *p, const struct kafka_topic_spec *specs, size_t n,
+                                  int64_t timeout_ms, void (*done)(void *arg, const struct error *e),
+                                  void *arg);
 /* State of the connection to the brokers, for the health component: up when any broker is. */
-void kafka_producer_on_state(struct kafka_producer *p, void (*fn)(void *arg, bool up, const char *reason), void *arg);
-/* Wait for the outstanding reports until the deadline, then purge (purged ones report POSSIBLY_DELIVERED); closed fires once. */
-void kafka_producer_close(struct kafka_producer *p, int64_t deadline_ms, void (*closed)(void *arg), void *arg);
+void kafka_producer_on_state(struct kafka_producer *p, void (*fn)(void *arg, bool up, const char *reason),
+                             void *arg);
+/* Wait for the outstanding reports until the deadline, then purge (purged ones report POSSIBLY_DELIVERED).
+ * closed fires once, at most a second after the deadline; the producer may be freed in it. */
+void kafka_producer_close(struct kafka_producer *p, int64_t deadline_ms, void (*closed)(void *arg),
+                          void *arg);
+/* Free at once. What is still outstanding is reported POSSIBLY_DELIVERED before this returns. Not from inside
+ * a report. NULL is fine. */
 void kafka_producer_free(struct kafka_producer *p);
 
-/* --- consumer group ------------------------------------------------------------------------------------------------------------
- * Messages are handed over in batches of one partition, in offset order, at most one batch of a partition at a time and at
- * most `concurrency` partitions of the group at once. The owner finishes each batch exactly once; only then are its offsets
- * stored and the next batch of that partition handed over. A slow partition is paused in librdkafka; memory is bounded. */
+/* --- consumer group
+ * ------------------------------------------------------------------------------------------------------------
+ * Messages are handed over in batches of one partition, in offset order, at most one batch of a partition at
+ * a time and at most `concurrency` partitions of the group at once. The owner finishes each batch exactly
+ * once; only then are its offsets stored and the next batch of that partition handed over. A slow partition
+ * is paused in librdkafka; memory is bounded. */
 struct kafka_consumer;
 
 struct kafka_message {
@@ -85,21 +101,23 @@ struct kafka_message {
     int64_t offset;
     int64_t timestamp_ms; /* -1 when the broker gave none */
     struct slice key;
-    struct slice value;   /* p == NULL: tombstone */
+    struct slice value; /* p == NULL: tombstone */
     const struct kafka_header *headers;
     size_t nheaders;
 };
 struct kafka_batch {
     const char *topic;
     int32_t partition;
-    uint64_t id;          /* names the batch in kafka_consumer_done(); stale after a revoke */
-    int attempt;          /* 0 at first, counts the redeliveries by KAFKA_BATCH_RETRY of this same head */
+    uint64_t id; /* names the batch in kafka_consumer_done(); stale after a revoke */
+    int attempt; /* 0 at first, counts the redeliveries by KAFKA_BATCH_RETRY of this same head */
     const struct kafka_message *messages; /* copied out of librdkafka; owned by the consumer until done */
     size_t n;
 };
 enum kafka_batch_outcome {
-    KAFKA_BATCH_DONE,  /* effects are durable for the first `count` messages: store their offsets, hand over the rest */
-    KAFKA_BATCH_RETRY, /* as DONE for the first `count`; then hand the rest over again after delay_ms with attempt + 1 */
+    KAFKA_BATCH_DONE,  /* effects are durable for the first `count` messages: store their offsets, hand over
+                          the rest */
+    KAFKA_BATCH_RETRY, /* as DONE for the first `count`; then hand the rest over again after delay_ms with
+                          attempt + 1 */
     KAFKA_BATCH_WAIT,  /* the same, but a service is away: attempt does not count up */
 };
 struct kafka_consumer_config {
@@ -111,32 +129,42 @@ struct kafka_consumer_config {
     int64_t max_poll_records, concurrency, session_timeout_ms, heartbeat_interval_ms;
 };
 struct kafka_consumer_ops {
-    void (*on_batch)(void *arg, const struct kafka_batch *batch); /* messages stay valid until kafka_consumer_done(); never called
-                                                                      from inside kafka_consumer_done() */
-    /* Before consuming an assigned partition: the owner may lower the start offset. Call kafka_consumer_start_at(). NULL: start
-     * at the group's offset. */
+    void (*on_batch)(void *arg,
+                     const struct kafka_batch *batch); /* messages stay valid until kafka_consumer_done();
+                                                          never called from inside kafka_consumer_done() */
+    /* Before consuming an assigned partition: the owner may lower the start offset. Call
+     * kafka_consumer_start_at(). NULL: start at the group's offset. */
     void (*on_assigned)(void *arg, const char *topic, int32_t partition);
-    void (*on_revoked)(void *arg, const char *topic, int32_t partition); /* a batch of it is void: done() for it is ignored */
-    void (*on_state)(void *arg, bool up, const char *reason); /* joined and healthy, or why not (missing topic, fatal) */
+    void (*on_revoked)(void *arg, const char *topic,
+                       int32_t partition); /* a batch of it is void: done() for it is ignored */
+    void (*on_state)(void *arg, bool up,
+                     const char *reason); /* joined and healthy, or why not (missing topic, fatal) */
 };
 struct kafka_consumer *kafka_consumer_new(struct loop *l, const struct kafka_consumer_config *cfg,
                                           const struct kafka_consumer_ops *ops, void *arg, struct error *e);
 /* Answer to on_assigned: start at the group's offset (offset < 0) or at the lower of it and `offset`. */
 void kafka_consumer_start_at(struct kafka_consumer *c, const char *topic, int32_t partition, int64_t offset);
-void kafka_consumer_done(struct kafka_consumer *c, uint64_t batch_id, enum kafka_batch_outcome outcome, size_t count, int64_t delay_ms);
+void kafka_consumer_done(struct kafka_consumer *c, uint64_t batch_id, enum kafka_batch_outcome outcome,
+                         size_t count, int64_t delay_ms);
 bool kafka_consumer_batch_valid(const struct kafka_consumer *c, uint64_t batch_id); /* false after a revoke */
 /* Lag per partition from the last statistics: calls fn for each assigned partition; lag -1 unknown. */
-void kafka_consumer_lag(struct kafka_consumer *c, void (*fn)(void *arg, const char *topic, int32_t partition, int64_t lag), void *arg);
-void kafka_consumer_pause(struct kafka_consumer *c, bool paused); /* whole group: stops handing over batches */
-/* Leave the group: stored offsets are committed; closed fires once, at the latest at the deadline. Batches not done are void. */
-void kafka_consumer_close(struct kafka_consumer *c, int64_t deadline_ms, void (*closed)(void *arg), void *arg);
+void kafka_consumer_lag(struct kafka_consumer *c,
+                        void (*fn)(void *arg, const char *topic, int32_t partition, int64_t lag), void *arg);
+void kafka_consumer_pause(struct kafka_consumer *c,
+                          bool paused); /* whole group: stops handing over batches */
+/* Leave the group: stored offsets are committed; closed fires once, at the latest at the deadline. Batches
+ * not done are void. */
+void kafka_consumer_close(struct kafka_consumer *c, int64_t deadline_ms, void (*closed)(void *arg),
+                          void *arg);
 void kafka_consumer_free(struct kafka_consumer *c);
 
 /* Murmur2 as the Java client computes it, and its partition of a key: tests and the audit. */
 uint32_t kafka_murmur2(const void *key, size_t n);
 int32_t kafka_partition_of(const void *key, size_t n, int32_t partitions);
 
-/* --- embedded cluster --------------------------------------------------------------------------------------------------------- */
+/* --- embedded cluster
+ * ---------------------------------------------------------------------------------------------------------
+ */
 struct kafka_embedded;
 struct kafka_embedded *kafka_embedded_start(struct error *e);
 const char *kafka_embedded_bootstrap(const struct kafka_embedded *k);

@@ -1,0 +1,7 @@
+#include "../support/check_main.h"
+#include "kafka_support.h"
+
+int main(void)
+{
+    return check_main((Suite *[]){murmur_suite(), producer_suite(), embedded_suite(), NULL});
+}
