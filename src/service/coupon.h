@@ -18,48 +18,61 @@ struct coupon_config {
     const char *group;                            /* kafka.consumer.group.coupon-issue */
 };
 
-/* --- accept: coupon_accept.c --------------------------------------------------------------------------------------------- */
+/* --- accept: coupon_accept.c
+ * --------------------------------------------------------------------------------------------- */
 struct coupon_accept;
-struct coupon_accept *coupon_accept_new(struct loop *l, struct store *s, struct coupon_cache *cache, const struct coupon_config *cfg);
+struct coupon_accept *coupon_accept_new(struct loop *l, struct store *s, struct coupon_cache *cache,
+                                        const struct coupon_config *cfg);
 struct coupon_accepted {
     int64_t ticket, position, size, estimated_wait_s;
 };
 /* accepted, or NULL and why. why->code OUTCOME_UNKNOWN and SERVICE_UNAVAILABLE are among them. */
 typedef void coupon_accept_fn(void *arg, const struct coupon_accepted *accepted, const struct refusal *why);
-void coupon_accept(struct coupon_accept *a, int64_t coupon_id, int64_t user_id, coupon_accept_fn *done, void *arg);
+void coupon_accept(struct coupon_accept *a, int64_t coupon_id, int64_t user_id, coupon_accept_fn *done,
+                   void *arg);
 void coupon_accept_free(struct coupon_accept *a);
 
-/* --- status: coupon_status.c ------------------------------------------------------------------------------------------------ */
-enum coupon_state { COUPON_PROCESSING, COUPON_SUCCESS, COUPON_FAILED };
+/* --- status: coupon_status.c
+ * ------------------------------------------------------------------------------------------------ */
+enum coupon_state {
+    COUPON_PROCESSING,
+    COUPON_SUCCESS,
+    COUPON_FAILED
+};
 struct coupon_standing {
     enum coupon_state state;
-    const char *message;     /* Korean sentence of the contract */
+    const char *message;      /* Korean sentence of the contract */
     enum refusal_code reason; /* FAILED: why (for another language); NONE when unknown */
-    int64_t position, size;  /* 0 when no longer in line */
+    int64_t position, size;   /* 0 when no longer in line */
     int64_t estimated_wait_s;
-    int64_t user_coupon_id;  /* 0: none */
+    int64_t user_coupon_id; /* 0: none */
 };
-/* standing, or NULL and why (COUPON_REQUEST_NOT_FOUND, invalid ids, SERVICE_UNAVAILABLE). Order of sources: result key, pending
- * record, coupon_requests, user_coupons; Redis away: PostgreSQL alone answers. */
+/* standing, or NULL and why (COUPON_REQUEST_NOT_FOUND, invalid ids, SERVICE_UNAVAILABLE). Order of sources:
+ * result key, pending record, coupon_requests, user_coupons; Redis away: PostgreSQL alone answers. */
 void coupon_status(struct coupon_accept *a, int64_t coupon_id, int64_t user_id,
-                   void (*done)(void *arg, const struct coupon_standing *st, const struct refusal *why), void *arg);
+                   void (*done)(void *arg, const struct coupon_standing *st, const struct refusal *why),
+                   void *arg);
 
-/* --- drain: coupon_drain.c ----------------------------------------------------------------------------------------------------- */
+/* --- drain: coupon_drain.c
+ * ----------------------------------------------------------------------------------------------------- */
 struct coupon_drain;
-struct coupon_drain *coupon_drain_new(struct loop *l, struct store *s, struct coupon_cache *cache, struct event_sink sink,
-                                      const struct coupon_config *cfg);
-void coupon_drain_run(struct coupon_drain *d, bool run); /* start or stop draining (role queue, stop of the node) */
-/* Requests of a coupon that were published per second lately; 0 when it has not been drained here. For estimates. */
+struct coupon_drain *coupon_drain_new(struct loop *l, struct store *s, struct coupon_cache *cache,
+                                      struct event_sink sink, const struct coupon_config *cfg);
+void coupon_drain_run(struct coupon_drain *d,
+                      bool run); /* start or stop draining (role queue, stop of the node) */
+/* Requests of a coupon that were published per second lately; 0 when it has not been drained here. For
+ * estimates. */
 double coupon_drain_rate(const struct coupon_drain *d, int64_t coupon_id);
 /* Stop: wait for the reports, give the leases up; stopped fires once, at the latest at the deadline. */
 void coupon_drain_stop(struct coupon_drain *d, int64_t deadline_ms, void (*stopped)(void *arg), void *arg);
 void coupon_drain_free(struct coupon_drain *d);
 void coupon_accept_use_rates(struct coupon_accept *a, struct coupon_drain *d);
 
-/* --- decision: coupon_issue.c, coupon_issue_plan.c ------------------------------------------------------------------------------- */
+/* --- decision: coupon_issue.c, coupon_issue_plan.c
+ * ------------------------------------------------------------------------------- */
 struct coupon_issue;
-struct coupon_issue *coupon_issue_new(struct loop *l, struct store *s, struct event_source source, struct dead_letter_port dead,
-                                      const struct coupon_config *cfg);
+struct coupon_issue *coupon_issue_new(struct loop *l, struct store *s, struct event_source source,
+                                      struct dead_letter_port dead, const struct coupon_config *cfg);
 struct event_handler coupon_issue_handler(struct coupon_issue *c);
 size_t coupon_issue_running(const struct coupon_issue *c); /* batches not finished */
 void coupon_issue_free(struct coupon_issue *c);

@@ -1,7 +1,8 @@
-/* Coupons as PostgreSQL has them, at most one second old, and users known to exist: the two look-ups of every coupon request.
+/* Coupons as PostgreSQL has them, at most one second old, and users known to exist: the two look-ups of every
+ * coupon request.
  *
- * Coupons: all of them are read at start, each second while requests come in, and on NOTIFY. Users: look-ups of one loop turn
- * are merged into one statement; answers are kept for a second (at most 100,000). */
+ * Coupons: all of them are read at start, each second while requests come in, and on NOTIFY. Users: look-ups
+ * of one loop turn are merged into one statement; answers are kept for a second (at most 100,000). */
 #ifndef RUSHD_SERVICE_COUPON_CACHE_H
 #define RUSHD_SERVICE_COUPON_CACHE_H
 
@@ -12,10 +13,11 @@ struct loop;
 struct coupon_cache;
 
 struct coupon_cache *coupon_cache_new(struct loop *l, struct store *s);
-/* The row, or NULL with e->kind NONE when the coupon does not exist, or NULL with an error when no fresh enough state is to be had. Valid
- * inside the callback. Never before this returns. */
+/* The row, or NULL with e->kind NONE when the coupon does not exist, or NULL with an error when no fresh
+ * enough state is to be had. Valid inside the callback. Never before this returns. */
 void coupon_cache_get(struct coupon_cache *c, int64_t coupon_id,
-                      void (*done)(void *arg, const struct coupon_row *row, const struct error *e), void *arg);
+                      void (*done)(void *arg, const struct coupon_row *row, const struct error *e),
+                      void *arg);
 /* All of them, as last read: for lists and probes. */
 const struct coupon_row *coupon_cache_all(struct coupon_cache *c, size_t *n);
 /* Merged look-up of a user: row NULL with kind NONE when there is none. fresh: never from the cache. */

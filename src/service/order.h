@@ -1,7 +1,8 @@
-/* Orders and charges: what arrives while a transaction runs shares the next one (plan in order_plan, writes in store/order_tx).
+/* Orders and charges: what arrives while a transaction runs shares the next one (plan in order_plan, writes
+ * in store/order_tx).
  *
- * A request is answered only when its outcome is certain: committed, refused in a committed or read-only decision, or
- * certainly not done; else OUTCOME_UNKNOWN. */
+ * A request is answered only when its outcome is certain: committed, refused in a committed or read-only
+ * decision, or certainly not done; else OUTCOME_UNKNOWN. */
 #ifndef RUSHD_SERVICE_ORDER_H
 #define RUSHD_SERVICE_ORDER_H
 
@@ -21,7 +22,8 @@ struct order_service;
 struct order_service *order_service_new(struct loop *l, struct store *s, struct outbox_publisher *outbox,
                                         const struct order_service_config *cfg);
 
-/* The finished HTTP answer: status and body (valid in the callback only). retry_after_s > 0 with 503 that may be repeated. */
+/* The finished HTTP answer: status and body (valid in the callback only). retry_after_s > 0 with 503 that may
+ * be repeated. */
 struct order_answer {
     int status;
     struct slice body;
@@ -38,10 +40,10 @@ struct order_submit {
     const char *idempotency_key; /* NULL: none */
     const char *body_hash;       /* of the request body, hex; used with the key */
     const char *request_id;
-    unsigned form;               /* enum refusal_form */
+    unsigned form; /* enum refusal_form */
 };
-/* Everything is copied; done fires exactly once, never before this returns. Invalid user id, no items, too many items and
- * quantities below 1 are answered without a transaction. */
+/* Everything is copied; done fires exactly once, never before this returns. Invalid user id, no items, too
+ * many items and quantities below 1 are answered without a transaction. */
 void order_submit(struct order_service *o, const struct order_submit *in, order_answer_fn *done, void *arg);
 
 struct charge_submit {

@@ -1,8 +1,9 @@
 /* Committed orders to their topics, and the relay for what was left behind (guarantees G6).
  *
- * One OrderCompleted, one ProductRanking per distinct product, one DataPlatform message per order. When every report of an order is
- * good its outbox row is deleted, in batches. A failed or unknown report leaves the row to the relay, which claims rows that
- * are due each second and publishes them again. A permanent error parks the row and raises a metric. */
+ * One OrderCompleted, one ProductRanking per distinct product, one DataPlatform message per order. When every
+ * report of an order is good its outbox row is deleted, in batches. A failed or unknown report leaves the row
+ * to the relay, which claims rows that are due each second and publishes them again. A permanent error parks
+ * the row and raises a metric. */
 #ifndef RUSHD_SERVICE_OUTBOX_PUBLISH_H
 #define RUSHD_SERVICE_OUTBOX_PUBLISH_H
 
@@ -20,12 +21,16 @@ struct outbox_publisher_config {
 };
 struct outbox_publisher *outbox_publisher_new(struct loop *l, struct store *s, struct event_sink sink,
                                               const struct outbox_publisher_config *cfg);
-/* Publish a committed order now; the payload is the outbox row's text (copied when it must wait). request_id may be NULL. */
-void outbox_publish(struct outbox_publisher *p, int64_t order_id, struct slice payload, const char *request_id);
-void outbox_relay_run(struct outbox_publisher *p, bool run); /* this node relays (role queue, or the local worker) */
+/* Publish a committed order now; the payload is the outbox row's text (copied when it must wait). request_id
+ * may be NULL. */
+void outbox_publish(struct outbox_publisher *p, int64_t order_id, struct slice payload,
+                    const char *request_id);
+void outbox_relay_run(struct outbox_publisher *p,
+                      bool run); /* this node relays (role queue, or the local worker) */
 size_t outbox_in_flight(const struct outbox_publisher *p);
 int64_t outbox_oldest_age_ms(const struct outbox_publisher *p); /* from the last reading; 0 when empty */
-void outbox_publisher_drain(struct outbox_publisher *p, int64_t deadline_ms, void (*drained)(void *arg), void *arg);
+void outbox_publisher_drain(struct outbox_publisher *p, int64_t deadline_ms, void (*drained)(void *arg),
+                            void *arg);
 void outbox_publisher_free(struct outbox_publisher *p);
 
 #endif

@@ -1,5 +1,6 @@
-/* What the flows need from outside besides the store: somewhere to publish events, somewhere events come from, somewhere
- * to forward documents. app wires them to Kafka, to the embedded cluster, or to handlers in this process (local mode). */
+/* What the flows need from outside besides the store: somewhere to publish events, somewhere events come
+ * from, somewhere to forward documents. app wires them to Kafka, to the embedded cluster, or to handlers in
+ * this process (local mode). */
 #ifndef RUSHD_SERVICE_PORTS_H
 #define RUSHD_SERVICE_PORTS_H
 
@@ -20,7 +21,8 @@ struct event_header {
     size_t size;
 };
 
-/* --- publishing ------------------------------------------------------------------------------------------------------ */
+/* --- publishing
+ * ------------------------------------------------------------------------------------------------------ */
 enum event_report {
     EVENT_DELIVERED,
     EVENT_NOT_DELIVERED,      /* certain; error kind RETRIABLE or PERMANENT */
@@ -30,10 +32,11 @@ enum event_report {
 typedef void event_report_fn(void *arg, uint64_t id, enum event_report report, const struct error *e);
 
 struct event_sink_ops {
-    /* Key and value are copied. False: nothing was taken, fn will not fire (back-pressure or broken: RETRIABLE). The sink adds
-     * the type header. */
-    bool (*send)(void *self, enum event_topic topic, struct slice key, struct slice value, const struct event_header *headers,
-                 size_t n, event_report_fn *fn, void *arg, uint64_t id, struct error *e);
+    /* Key and value are copied. False: nothing was taken, fn will not fire (back-pressure or broken:
+     * RETRIABLE). The sink adds the type header. */
+    bool (*send)(void *self, enum event_topic topic, struct slice key, struct slice value,
+                 const struct event_header *headers, size_t n, event_report_fn *fn, void *arg, uint64_t id,
+                 struct error *e);
     /* Hold back: above the high-water mark. */
     bool (*full)(void *self);
 };
@@ -42,14 +45,16 @@ struct event_sink {
     void *self;
 };
 
-/* --- consuming --------------------------------------------------------------------------------------------------------- */
+/* --- consuming
+ * ---------------------------------------------------------------------------------------------------------
+ */
 struct event_message {
     const char *topic; /* configured name */
     int32_t partition;
     int64_t offset;
     int64_t timestamp_ms; /* -1: unknown */
     struct slice key;
-    struct slice value;   /* p == NULL: tombstone */
+    struct slice value; /* p == NULL: tombstone */
     const struct event_header *headers;
     size_t nheaders;
 };
@@ -83,19 +88,22 @@ struct event_handler {
     void *self;
 };
 
-/* --- dead letters -------------------------------------------------------------------------------------------------------- */
-/* Move a message to <topic>-dlt with Spring's kafka_dlt-* headers (or to table dead_letters in local mode). done: kind NONE when
- * it is safe there. */
+/* --- dead letters
+ * -------------------------------------------------------------------------------------------------------- */
+/* Move a message to <topic>-dlt with Spring's kafka_dlt-* headers (or to table dead_letters in local mode).
+ * done: kind NONE when it is safe there. */
 struct dead_letter_ops {
-    void (*put)(void *self, const struct event_message *m, const char *group, const char *exception, const char *reason,
-                void (*done)(void *arg, const struct error *e), void *arg);
+    void (*put)(void *self, const struct event_message *m, const char *group, const char *exception,
+                const char *reason, void (*done)(void *arg, const struct error *e), void *arg);
 };
 struct dead_letter_port {
     const struct dead_letter_ops *ops;
     void *self;
 };
 
-/* --- documents ------------------------------------------------------------------------------------------------------------ */
+/* --- documents
+ * ------------------------------------------------------------------------------------------------------------
+ */
 enum document_outcome {
     DOCUMENT_ACCEPTED, /* 2xx */
     DOCUMENT_REFUSED,  /* 4xx but 408, 425, 429: the document itself is wrong */
@@ -104,10 +112,13 @@ enum document_outcome {
 struct document_sink_ops {
     /* POST with Idempotency-Key: {order_id}. retry_after_ms is -1 when the platform did not say. */
     void (*post)(void *self, int64_t order_id, struct slice document,
-                 void (*done)(void *arg, enum document_outcome outcome, int status, int64_t retry_after_ms, const struct error *e), void *arg);
+                 void (*done)(void *arg, enum document_outcome outcome, int status, int64_t retry_after_ms,
+                              const struct error *e),
+                 void *arg);
 };
 struct document_sink {
-    const struct document_sink_ops *ops; /* NULL: data-platform.url is empty; documents are counted and logged */
+    const struct document_sink_ops
+        *ops; /* NULL: data-platform.url is empty; documents are counted and logged */
     void *self;
 };
 

@@ -1,4 +1,5 @@
-/* What happens with sold products outside the order: ranking, popular list, data platform. One file per flow. */
+/* What happens with sold products outside the order: ranking, popular list, data platform. One file per flow.
+ */
 #ifndef RUSHD_SERVICE_SALES_H
 #define RUSHD_SERVICE_SALES_H
 
@@ -14,14 +15,17 @@ struct consumer_config {
     int64_t attempts, backoff_ms, backoff_max_ms;
 };
 
-/* --- ranking consumer: ranking_apply.c ---------------------------------------------------------------------------------- */
+/* --- ranking consumer: ranking_apply.c
+ * ---------------------------------------------------------------------------------- */
 struct ranking_flow;
-struct ranking_flow *ranking_flow_new(struct loop *l, struct store *s, struct event_source source, struct dead_letter_port dead,
-                                      const struct consumer_config *cfg, int retention_days);
+struct ranking_flow *ranking_flow_new(struct loop *l, struct store *s, struct event_source source,
+                                      struct dead_letter_port dead, const struct consumer_config *cfg,
+                                      int retention_days);
 struct event_handler ranking_flow_handler(struct ranking_flow *f);
 void ranking_flow_free(struct ranking_flow *f);
 
-/* --- popular products: popular.c --------------------------------------------------------------------------------------------- */
+/* --- popular products: popular.c
+ * --------------------------------------------------------------------------------------------- */
 struct popular_product {
     int64_t product_id;
     const char *name;
@@ -36,18 +40,22 @@ struct popular_product {
 struct popular;
 struct popular *popular_new(struct loop *l, struct store *s, int days, int size);
 /* From a copy at most one second old; requests that arrive while it is read share the reading. */
-void popular_get(struct popular *p, void (*done)(void *arg, const struct popular_product *list, size_t n, const struct error *e), void *arg);
+void popular_get(struct popular *p,
+                 void (*done)(void *arg, const struct popular_product *list, size_t n, const struct error *e),
+                 void *arg);
 void popular_free(struct popular *p);
 
-/* --- data platform consumer: platform_forward.c -------------------------------------------------------------------------------- */
+/* --- data platform consumer: platform_forward.c
+ * -------------------------------------------------------------------------------- */
 struct platform_config {
     struct consumer_config consumer;
     int64_t max_in_flight;
     int64_t failure_threshold, open_for_ms; /* circuit breaker */
 };
 struct platform_flow;
-struct platform_flow *platform_flow_new(struct loop *l, struct store *s, struct event_source source, struct dead_letter_port dead,
-                                        struct document_sink sink, const struct platform_config *cfg);
+struct platform_flow *platform_flow_new(struct loop *l, struct store *s, struct event_source source,
+                                        struct dead_letter_port dead, struct document_sink sink,
+                                        const struct platform_config *cfg);
 struct event_handler platform_flow_handler(struct platform_flow *f);
 bool platform_circuit_open(const struct platform_flow *f);
 void platform_flow_free(struct platform_flow *f);

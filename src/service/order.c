@@ -1,0 +1,510 @@
+/* Orders and charges, from the waiting line to the answer.
+ *
+ *   submit          checked by itself, then into the waiting line (bounded: 503 at once beyond it)
+ *   start           when no batch runs, at the end of the turn: the head of the line, at most batch_max
+ *   reserve ids     by a committed statement, when memory holds too few
+ *   lock            store/order_tx: products, balances, coupons, idempotency keys, in one round trip
+ *   plan            order_batch.c and order_plan.c, pure, in arrival order
+ *   write, commit   one statement per table; nothing to write: abort
+ *   answer          only now; then the events of the committed orders go out (outbox_publish)
+ *
+ * When the batch fails: a retriable failure (deadlock, connection lost before COMMIT, service away) puts the
+ * batch back at the head of the line and plans it anew after a pause, each request until its deadline. A data
+ * error (class 22 or 23) halves the batch, down to the one request that cannot be written; that one is
+ * answered 500. An unknown outcome answers 503 OUTCOME_UNKNOWN to those whose order was part of it: nobody
+ * retries for them but the client with the same Idempotency-Key, or the relay, which publishes the order if
+ * it is there. */
+#include "service/order.h"
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/metric.h"
+#include "base/random.h"
+#include "loop/loop.h"
+#include "service/order_batch.h"
+#include "service/outbox_publish.h"
+
+LOG_DEFINE(log_order, "rushd.order");
+
+enum order_state {
+    ORDER_IDLE,    /* nothing runs; a start may be deferred */
+    ORDER_RESERVE, /* waits for ids */
+    ORDER_RUNNING, /* a transaction is open */
+    ORDER_PAUSED,  /* after a retriable failure, until the timer */
+};
+
+struct order_service {
+    struct loop *loop;
+    struct store *store;
+    struct outbox_publisher *outbox;
+    struct order_service_config cfg;
+    enum order_state state;
+    struct order_items line; /* waiting */
+    size_t waiting;
+    struct order_items answered; /* answers on their way out, at the end of the turn */
+    struct order_batch batch;
+    int64_t batch_started_us;
+    size_t limit;        /* size of the next batch: halved by data errors, doubled by success */
+    int failures;        /* retriable ones in a row */
+    struct strmap *keys; /* idempotency keys in line or in a batch of this node */
+    struct loop_task start_task, answer_task;
+    struct loop_timer *timer; /* pause, then deadlines of the line */
+    bool draining;
+    void (*drained)(void *arg);
+    void *drained_arg;
+    struct loop_timer *drain_timer;
+};
+
+static const double batch_buckets[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 0};
+static const struct metric_def batch_size_def = {.name = "rushd.order.batch.size",
+                                                 .type = METRIC_SUMMARY,
+                                                 .help = "Requests of one transaction.",
+                                                 .buckets = batch_buckets};
+static const struct metric_def batch_time_def = {
+    .name = "rushd.order.batch", .type = METRIC_TIMER, .help = "From the lock of a batch to its end."};
+static const struct metric_def wait_time_def = {
+    .name = "rushd.order.wait", .type = METRIC_TIMER, .help = "From the arrival of a request to its batch."};
+static const struct metric_def outcome_def = {.name = "rushd.order.requests",
+                                              .type = METRIC_COUNTER,
+                                              .help = "Orders and charges by outcome.",
+                                              .labels = {"kind", "outcome"}};
+static const struct metric_def waiting_def = {
+    .name = "rushd.order.waiting", .type = METRIC_GAUGE, .help = "Orders and charges in the waiting line."};
+
+static void count_outcome(const struct order_item *it)
+{
+    const char *outcome = it->status == 200   ? "accepted"
+                          : it->status == 503 ? "unavailable"
+                          : it->status >= 500 ? "failed"
+                                              : "refused";
+    const char *labels[] = {order_item_route(it), outcome};
+    metric_add(metric_series(metric_register(&outcome_def), labels), 1);
+}
+
+static void kick(struct order_service *o);
+
+/* --- answers
+ * ----------------------------------------------------------------------------------------------------- */
+
+static void forget_key(struct order_service *o, const struct order_item *it)
+{
+    if (!it->key)
+        return;
+    struct buf name = BUF_INIT;
+    buf_printf(&name, "%s/%lld/%s", order_item_route(it), (long long)it->user_id, it->key);
+    if (strmap_get(o->keys, name.data, name.len) == it)
+        strmap_del(o->keys, name.data, name.len);
+    buf_free(&name);
+}
+
+/* False when the same key is in line or running on this node already. */
+static bool remember_key(struct order_service *o, struct order_item *it)
+{
+    if (!it->key)
+        return true;
+    struct buf name = BUF_INIT;
+    buf_printf(&name, "%s/%lld/%s", order_item_route(it), (long long)it->user_id, it->key);
+    bool free_key = !strmap_get(o->keys, name.data, name.len);
+    if (free_key)
+        strmap_put(o->keys, name.data, name.len, it);
+    buf_free(&name);
+    return free_key;
+}
+
+static void answer(struct order_service *o, struct order_item *it)
+{
+    TAILQ_INSERT_TAIL(&o->answered, it, link);
+    loop_defer(o->loop, &o->answer_task);
+}
+
+static void refuse(struct order_service *o, struct order_item *it, enum refusal_code code)
+{
+    order_item_refuse(it, &(struct refusal){.code = code, .n = o->cfg.max_items});
+    answer(o, it);
+}
+
+static bool idle(const struct order_service *o)
+{
+    return o->state == ORDER_IDLE && TAILQ_EMPTY(&o->line) && TAILQ_EMPTY(&o->answered);
+}
+
+static void check_drained(struct order_service *o)
+{
+    if (!o->drained || !idle(o))
+        return;
+    void (*drained)(void *arg) = o->drained;
+    o->drained = NULL;
+    loop_timer_stop(o->drain_timer);
+    drained(o->drained_arg);
+}
+
+static void send_answers(void *arg)
+{
+    struct order_service *o = arg;
+    struct order_item *it;
+    while ((it = TAILQ_FIRST(&o->answered))) {
+        TAILQ_REMOVE(&o->answered, it, link);
+        forget_key(o, it);
+        count_outcome(it);
+        const struct order_answer a = {it->status, buf_slice(&it->body), it->content_type, it->retry_after_s};
+        it->done(it->arg, &a);
+        order_item_free(it);
+    }
+    check_drained(o);
+}
+
+/* --- the end of a batch
+ * ------------------------------------------------------------------------------------------- */
+
+static void set_waiting(struct order_service *o, size_t n)
+{
+    o->waiting = n;
+    metric_set(metric_single(&waiting_def), (double)n);
+}
+
+/* Put the batch back at the head of the line, in its order. */
+static void put_back(struct order_service *o)
+{
+    for (size_t i = o->batch.n; i-- > 0;) {
+        order_item_reset(o->batch.items[i]);
+        TAILQ_INSERT_HEAD(&o->line, o->batch.items[i], link);
+    }
+    set_waiting(o, o->waiting + o->batch.n);
+}
+
+static void pause_line(struct order_service *o)
+{
+    o->state = ORDER_PAUSED;
+    loop_timer_start(o->timer, random_backoff_ms(o->failures++, 5, 500));
+}
+
+static void answer_batch(struct order_service *o, bool committed)
+{
+    for (size_t i = 0; i < o->batch.n; i++) {
+        struct order_item *it = o->batch.items[i];
+        if (!committed && it->effect)
+            order_item_refuse(it, &(struct refusal){.code = REFUSAL_OUTCOME_UNKNOWN});
+        else if (committed && it->effect && it->kind == ORDER_ITEM_ORDER)
+            outbox_publish(o->outbox, it->order_id, buf_slice(&it->payload), it->request_id);
+        answer(o, it);
+    }
+}
+
+/* The database refused data that rushd takes for valid: find the request by halving. */
+static void split(struct order_service *o, const struct error *e)
+{
+    log_error(&log_order, "batch refused by the database", LOG_ERR(e), LOG_I("requests", o->batch.n));
+    if (o->batch.n == 1) {
+        order_item_refuse(o->batch.items[0], &(struct refusal){.code = REFUSAL_INTERNAL_ERROR});
+        answer(o, o->batch.items[0]);
+        return;
+    }
+    o->limit = o->batch.n / 2;
+    put_back(o);
+}
+
+static bool data_error(const struct error *e)
+{
+    return e->kind == ERROR_BUG || strncmp(e->code, "22", 2) == 0 || strncmp(e->code, "23", 2) == 0;
+}
+
+static void on_batch_end(void *arg, enum store_end end, const struct error *e)
+{
+    struct order_service *o = arg;
+    if (o->state == ORDER_RUNNING)
+        metric_observe_us(metric_single(&batch_time_def), clock_mono_us() - o->batch_started_us);
+    o->state = ORDER_IDLE;
+    if (end == STORE_COMMITTED || (end == STORE_ROLLED_BACK && (!e || e->kind == ERROR_NONE))) {
+        FAULT_POINT("order-committed");
+        o->failures = 0;
+        o->limit = o->limit * 2 < (size_t)o->cfg.batch_max ? o->limit * 2 : (size_t)o->cfg.batch_max;
+        answer_batch(o, true);
+    } else if (end == STORE_UNKNOWN) {
+        log_error(&log_order, "outcome of a batch is unknown", LOG_ERR(e), LOG_I("requests", o->batch.n));
+        answer_batch(o, false);
+    } else if (data_error(e)) {
+        split(o, e);
+    } else {
+        static struct log_gate gate;
+        int64_t suppressed;
+        if (log_gate_open(&gate, 1000, &suppressed))
+            log_warn(&log_order, "batch is planned anew", LOG_ERR(e), LOG_I("requests", o->batch.n),
+                     LOG_I("suppressed", suppressed));
+        put_back(o);
+        pause_line(o);
+    }
+    order_batch_clear(&o->batch);
+    kick(o);
+    check_drained(o);
+}
+
+/* --- a batch
+ * ----------------------------------------------------------------------------------------------------------
+ */
+
+static void on_batch_locked(void *arg, struct order_tx *tx, const struct order_tx_facts *facts)
+{
+    struct order_service *o = arg;
+    if (order_batch_plan(&o->batch, o->store, facts, clock_real_us()))
+        order_tx_write(tx, &o->batch.writes);
+    else
+        order_tx_abort(tx);
+}
+
+static void lock_batch(struct order_service *o)
+{
+    static const struct order_tx_ops ops = {on_batch_locked, on_batch_end};
+    o->state = ORDER_RUNNING;
+    order_batch_locks(&o->batch);
+    int64_t now = clock_mono_us();
+    int64_t left_ms = (o->batch.items[0]->deadline_us - now) / 1000;
+    o->batch_started_us = now;
+    metric_observe(metric_single(&batch_size_def), (double)o->batch.n);
+    for (size_t i = 0; i < o->batch.n; i++)
+        metric_observe_us(metric_single(&wait_time_def), now - o->batch.items[i]->submitted_us);
+    order_tx_lock(o->store, &o->batch.locks, left_ms > 100 ? left_ms : 100, &ops, o);
+}
+
+static void on_ids(void *arg, const struct error *e);
+
+/* Ids that the batch can use at most are in hand. False while they are being reserved. */
+static bool reserve_ids(struct order_service *o)
+{
+    size_t orders = 0, lines = 0;
+    for (size_t i = 0; i < o->batch.n; i++) {
+        orders += o->batch.items[i]->kind == ORDER_ITEM_ORDER;
+        lines += o->batch.items[i]->nlines;
+    }
+    o->state = ORDER_RESERVE;
+    int64_t deadline_ms = (o->batch.items[0]->deadline_us - clock_mono_us()) / 1000;
+    if (deadline_ms < 100)
+        deadline_ms = 100;
+    if (store_ids_left(o->store, STORE_ID_ORDER) < orders)
+        store_ids_ensure(o->store, STORE_ID_ORDER, orders, deadline_ms, on_ids, o);
+    else if (store_ids_left(o->store, STORE_ID_ORDER_ITEM) < lines)
+        store_ids_ensure(o->store, STORE_ID_ORDER_ITEM, lines, deadline_ms, on_ids, o);
+    else
+        return true;
+    return false;
+}
+
+static void on_ids(void *arg, const struct error *e)
+{
+    struct order_service *o = arg;
+    if (e && e->kind != ERROR_NONE) {
+        on_batch_end(o, STORE_ROLLED_BACK, e);
+        return;
+    }
+    if (reserve_ids(o))
+        lock_batch(o);
+}
+
+/* Answer what waited too long; the line is in order of deadlines but for what was put back. */
+static void expire_line(struct order_service *o)
+{
+    int64_t now = clock_mono_us();
+    struct order_item *it;
+    while ((it = TAILQ_FIRST(&o->line)) && it->deadline_us <= now) {
+        TAILQ_REMOVE(&o->line, it, link);
+        set_waiting(o, o->waiting - 1);
+        refuse(o, it, REFUSAL_SERVICE_UNAVAILABLE);
+    }
+}
+
+static void start_batch(void *arg)
+{
+    struct order_service *o = arg;
+    if (o->state != ORDER_IDLE)
+        return;
+    expire_line(o);
+    if (TAILQ_EMPTY(&o->line))
+        return;
+    size_t n = o->waiting < o->limit ? o->waiting : o->limit;
+    o->batch.items = mem_array(n, sizeof(struct order_item *));
+    for (size_t i = 0; i < n; i++) {
+        struct order_item *it = TAILQ_FIRST(&o->line);
+        TAILQ_REMOVE(&o->line, it, link);
+        o->batch.items[o->batch.n++] = it;
+    }
+    set_waiting(o, o->waiting - n);
+    if (reserve_ids(o))
+        lock_batch(o);
+}
+
+static void kick(struct order_service *o)
+{
+    if (o->state == ORDER_IDLE && !TAILQ_EMPTY(&o->line))
+        loop_defer(o->loop, &o->start_task);
+}
+
+static void on_timer(void *arg)
+{
+    struct order_service *o = arg;
+    if (o->state != ORDER_PAUSED)
+        return;
+    o->state = ORDER_IDLE;
+    expire_line(o);
+    kick(o);
+    check_drained(o);
+}
+
+/* --- submitting
+ * ----------------------------------------------------------------------------------------------------------
+ */
+
+static char *copy_or_null(const char *s)
+{
+    return s ? mem_strdup(s) : NULL;
+}
+
+static struct order_item *item_new(struct order_service *o, enum order_item_kind kind, int64_t user_id,
+                                   const char *key, const char *body_hash, const char *request_id,
+                                   unsigned form, order_answer_fn *done, void *arg)
+{
+    struct order_item *it = mem_zalloc(sizeof *it);
+    it->kind = kind;
+    it->user_id = user_id;
+    it->key = copy_or_null(key);
+    it->body_hash = copy_or_null(key ? body_hash : NULL);
+    it->request_id = copy_or_null(request_id);
+    it->form = form;
+    it->submitted_us = clock_mono_us();
+    it->deadline_us = it->submitted_us + o->cfg.timeout_ms * 1000;
+    it->done = done;
+    it->arg = arg;
+    return it;
+}
+
+static void enqueue(struct order_service *o, struct order_item *it)
+{
+    if (o->draining || o->waiting >= (size_t)o->cfg.max_waiting) {
+        refuse(o, it, REFUSAL_SERVICE_UNAVAILABLE);
+    } else if (!remember_key(o, it)) {
+        refuse(o, it, REFUSAL_REQUEST_IN_PROGRESS);
+    } else {
+        TAILQ_INSERT_TAIL(&o->line, it, link);
+        set_waiting(o, o->waiting + 1);
+        kick(o);
+    }
+}
+
+static enum refusal_code check_order(const struct order_service *o, const struct order_submit *in)
+{
+    if (in->user_id <= 0)
+        return REFUSAL_INVALID_USER_ID;
+    if (!in->nlines)
+        return REFUSAL_NO_ORDER_ITEMS;
+    if (in->nlines > (size_t)o->cfg.max_items)
+        return REFUSAL_TOO_MANY_ITEMS;
+    for (size_t i = 0; i < in->nlines; i++)
+        if (in->lines[i].quantity <= 0)
+            return REFUSAL_INVALID_QUANTITY;
+    return REFUSAL_NONE;
+}
+
+void order_submit(struct order_service *o, const struct order_submit *in, order_answer_fn *done, void *arg)
+{
+    struct order_item *it = item_new(o, ORDER_ITEM_ORDER, in->user_id, in->idempotency_key, in->body_hash,
+                                     in->request_id, in->form, done, arg);
+    enum refusal_code why = check_order(o, in);
+    if (why != REFUSAL_NONE) {
+        refuse(o, it, why);
+        return;
+    }
+    it->user_coupon_id = in->user_coupon_id;
+    it->nlines = in->nlines;
+    it->lines = mem_array(in->nlines, sizeof *it->lines);
+    memcpy(it->lines, in->lines, in->nlines * sizeof *it->lines);
+    enqueue(o, it);
+}
+
+#define CHARGE_MAX INT64_C(100000000) /* 1,000,000.00: the contract's sentence names it */
+
+void charge_submit(struct order_service *o, const struct charge_submit *in, order_answer_fn *done, void *arg)
+{
+    struct order_item *it = item_new(o, ORDER_ITEM_CHARGE, in->user_id, in->idempotency_key, in->body_hash,
+                                     in->request_id, in->form, done, arg);
+    it->amount = in->amount;
+    if (in->user_id <= 0)
+        refuse(o, it, REFUSAL_CHARGE_USER_NOT_FOUND);
+    else if (in->amount <= 0)
+        refuse(o, it, REFUSAL_CHARGE_AMOUNT_NOT_POSITIVE);
+    else if (in->amount > CHARGE_MAX)
+        refuse(o, it, REFUSAL_CHARGE_AMOUNT_TOO_LARGE);
+    else
+        enqueue(o, it);
+}
+
+/* --- life
+ * ------------------------------------------------------------------------------------------------------------------
+ */
+
+struct order_service *order_service_new(struct loop *l, struct store *s, struct outbox_publisher *outbox,
+                                        const struct order_service_config *cfg)
+{
+    struct order_service *o = mem_zalloc(sizeof *o);
+    o->loop = l;
+    o->store = s;
+    o->outbox = outbox;
+    o->cfg = *cfg;
+    o->limit = (size_t)cfg->batch_max;
+    TAILQ_INIT(&o->line);
+    TAILQ_INIT(&o->answered);
+    o->keys = strmap_new();
+    o->start_task = (struct loop_task){.run = start_batch, .arg = o};
+    o->answer_task = (struct loop_task){.run = send_answers, .arg = o};
+    o->timer = loop_timer_new(l, on_timer, o);
+    return o;
+}
+
+size_t order_service_waiting(const struct order_service *o)
+{
+    return o->waiting;
+}
+
+static void on_drain_deadline(void *arg)
+{
+    struct order_service *o = arg;
+    log_warn(&log_order, "stop does not wait longer for orders", LOG_I("waiting", o->waiting),
+             LOG_I("running", o->batch.n));
+    void (*drained)(void *arg) = o->drained;
+    o->drained = NULL;
+    if (drained)
+        drained(o->drained_arg);
+}
+
+void order_service_drain(struct order_service *o, int64_t deadline_ms, void (*drained)(void *arg), void *arg)
+{
+    o->draining = true;
+    o->drained = drained;
+    o->drained_arg = arg;
+    o->drain_timer = loop_timer_new(o->loop, on_drain_deadline, o);
+    loop_timer_start(o->drain_timer, deadline_ms);
+    loop_defer(o->loop, &o->answer_task); /* ends in check_drained(), never before this returns */
+}
+
+void order_service_free(struct order_service *o)
+{
+    if (!o)
+        return;
+    loop_defer_cancel(o->loop, &o->start_task);
+    loop_defer_cancel(o->loop, &o->answer_task);
+    loop_timer_free(o->timer);
+    loop_timer_free(o->drain_timer);
+    struct order_item *it;
+    for (size_t i = 0; i < o->batch.n; i++)
+        order_item_free(o->batch.items[i]);
+    order_batch_clear(&o->batch);
+    while ((it = TAILQ_FIRST(&o->line))) {
+        TAILQ_REMOVE(&o->line, it, link);
+        order_item_free(it);
+    }
+    while ((it = TAILQ_FIRST(&o->answered))) {
+        TAILQ_REMOVE(&o->answered, it, link);
+        order_item_free(it);
+    }
+    strmap_free(o->keys);
+    mem_free(o);
+}
