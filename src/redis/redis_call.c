@@ -87,7 +87,8 @@ void redis_call_refuse(struct redis_client *c, struct redis_call *call, const ch
 {
     call->refusal = why;
     TAILQ_INSERT_TAIL(&c->refused, call, link);
-    loop_defer(c->loop, &c->turn);
+    if (!c->answering)
+        loop_defer(c->loop, &c->turn);
 }
 
 static void set_in_flight(struct redis_client *c, size_t n)
@@ -196,24 +197,34 @@ void redis_call_fail_all(struct redis_client *c, const char *code, const char *r
     }
 }
 
+static void answer_refused(struct redis_call *call)
+{
+    struct error e = ERROR_INIT;
+    char code[sizeof(e.code)];
+    size_t n = strcspn(call->refusal, " ");
+    ASSERT(n < sizeof(code));
+    memcpy(code, call->refusal, n);
+    code[n] = '\0';
+    error_set(&e, ERROR_RETRIABLE, code, "%s", call->refusal + n + 1);
+    finish(call, REDIS_NOT_SENT, NULL, &e);
+}
+
 void redis_call_run_refused(struct redis_client *c)
 {
-    /* Only those that are here now: one that is refused again by its callback waits for the next turn. */
+    /* Only those that are here now: a callback that tries again at once, for ever, must not keep the loop
+     * from reading the replies that would make room. */
     size_t n = 0;
     struct redis_call *call;
     TAILQ_FOREACH(call, &c->refused, link)
     n++;
+    c->answering = true;
     while (n-- > 0 && (call = TAILQ_FIRST(&c->refused)) != NULL) {
         TAILQ_REMOVE(&c->refused, call, link);
-        struct error e = ERROR_INIT;
-        char code[sizeof(e.code)];
-        size_t len = strcspn(call->refusal, " ");
-        ASSERT(len < sizeof(code));
-        memcpy(code, call->refusal, len);
-        code[len] = '\0';
-        error_set(&e, ERROR_RETRIABLE, code, "%s", call->refusal + len + 1);
-        finish(call, REDIS_NOT_SENT, NULL, &e);
+        answer_refused(call);
     }
+    c->answering = false;
+    if (!TAILQ_EMPTY(&c->refused))
+        loop_timer_start(c->again, 0);
 }
 
 bool redis_call_overdue(struct redis_client *c, int64_t now_us)

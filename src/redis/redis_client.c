@@ -179,6 +179,7 @@ struct redis_client *redis_client_new(struct loop *l, const struct redis_client_
     c->turn = (struct loop_task){.run = on_turn_end, .arg = c};
     c->tick = loop_timer_new(l, on_tick, c);
     c->retry = loop_timer_new(l, on_retry, c);
+    c->again = loop_timer_new(l, on_turn_end, c);
     redis_call_metrics(c);
     str_copy(c->reason, sizeof(c->reason), "not connected yet");
     loop_timer_start(c->retry, 0);
@@ -248,6 +249,7 @@ void redis_client_free(struct redis_client *c)
     loop_defer_cancel(c->loop, &c->turn);
     loop_timer_free(c->tick);
     loop_timer_free(c->retry);
+    loop_timer_free(c->again);
     strmap_free(c->series);
     buf_free(&c->scratch);
     mem_free(c->scripts);

@@ -104,7 +104,9 @@ struct redis_client {
 
     struct loop_timer *retry; /* starts the next attempt to connect */
     struct loop_timer *tick;  /* deadlines; runs only while there is one */
+    struct loop_timer *again; /* the next turn: answer those that were refused while others were answered */
     struct loop_task turn;    /* end of turn: write, answer the refused, finish closing */
+    bool answering;           /* inside redis_call_run_refused() */
     int64_t close_deadline_us;
     void (*closed)(void *arg);
     void *closed_arg;

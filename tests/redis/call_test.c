@@ -167,6 +167,18 @@ START_TEST(stuck_writes)
 }
 END_TEST
 
+START_TEST(one_write_per_turn)
+{
+    start_client();
+    int before = fake_redis_reads(server);
+    struct outcome o[50] = {{0}};
+    for (int i = 0; i < 50; i++)
+        command(&o[i], 0, "GET", "k");
+    ck_assert(wait_for(fired, &o[49]));
+    ck_assert_int_eq(fake_redis_reads(server), before + 1);
+}
+END_TEST
+
 static int chain_left;
 
 static void on_chain(void *arg, enum redis_status status, const struct redis_reply *r, const struct error *e)
@@ -250,6 +262,7 @@ Suite *call_suite(void)
     tcase_add_test(t, given_up_head_still_severs);
     tcase_add_test(t, bound);
     tcase_add_test(t, stuck_writes);
+    tcase_add_test(t, one_write_per_turn);
     tcase_add_test(t, commands_from_callbacks);
     tcase_add_test(t, command_inside_the_callback_of_a_lost_one);
     tcase_add_test(t, metrics);

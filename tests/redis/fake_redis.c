@@ -40,7 +40,7 @@ struct conn {
 
 struct fake_redis {
     struct loop *loop;
-    int fd, port, accepted;
+    int fd, port, accepted, reads;
     struct event *accept_event;
     TAILQ_HEAD(, rule) rules;
     TAILQ_HEAD(, conn) conns;
@@ -107,6 +107,7 @@ static void conn_read_ev(struct bufferevent *bev, void *arg)
     struct conn *c = arg;
     char bytes[65536];
     size_t n = bufferevent_read(bev, bytes, sizeof(bytes));
+    c->fake->reads++;
     redisReaderFeed(c->reader, bytes, n);
     for (;;) {
         void *reply = NULL;
@@ -233,6 +234,11 @@ void fake_redis_push(struct fake_redis *f, const char *bytes)
     struct conn *c;
     TAILQ_FOREACH(c, &f->conns, link)
     bufferevent_write(c->bev, bytes, strlen(bytes));
+}
+
+int fake_redis_reads(const struct fake_redis *f)
+{
+    return f->reads;
 }
 
 int fake_redis_connections(const struct fake_redis *f)

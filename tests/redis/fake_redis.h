@@ -27,6 +27,7 @@ void fake_redis_kick(struct fake_redis *f);
 /* Send bytes that nobody asked for on every connection. */
 void fake_redis_push(struct fake_redis *f, const char *bytes);
 
+int fake_redis_reads(const struct fake_redis *f);       /* times that bytes arrived so far */
 int fake_redis_connections(const struct fake_redis *f); /* accepted so far */
 /* The commands received so far, each "NAME arg arg\n"; long arguments are cut to 60 bytes. */
 const char *fake_redis_log(struct fake_redis *f);
