@@ -1,9 +1,10 @@
 /* The HTTP/1.1 server: strict, pipelined, bounded (library facts section 5.4, contract section 3).
  *
- * A handler gets a request and a reply handle; it may answer now or later, from any callback on the loop. Replies leave in
- * the order of the requests. A handle whose connection has gone is still valid to answer: the answer is dropped. Every
- * request must be answered exactly once (a second answer is a bug); a request without an answer after request-timeout is
- * answered 503 by the server, and the handler's late answer is dropped.
+ * A handler gets a request and a reply handle; it may answer now or later, from any callback on the loop.
+ * Replies leave in the order of the requests. A handle whose connection has gone is still valid to answer:
+ * the answer is dropped. Every request must be answered exactly once (a second answer is a bug); a request
+ * without an answer after request-timeout is answered 503 by the server, and the handler's late answer is
+ * dropped.
  */
 #ifndef RUSHD_HTTP_HTTP_SERVER_H
 #define RUSHD_HTTP_HTTP_SERVER_H
@@ -14,19 +15,28 @@
 struct loop;
 struct http_server;
 
-enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_DELETE, HTTP_PATCH, HTTP_OPTIONS, HTTP_METHOD_COUNT };
+enum http_method {
+    HTTP_GET,
+    HTTP_HEAD,
+    HTTP_POST,
+    HTTP_PUT,
+    HTTP_DELETE,
+    HTTP_PATCH,
+    HTTP_OPTIONS,
+    HTTP_METHOD_COUNT
+};
 
 #define HTTP_MAX_PATH_PARAMS 4
 
-/* A parsed request. Everything points into the connection's buffer and is valid only until the handler returns: copy what
- * must live longer. */
+/* A parsed request. Everything points into the connection's buffer and is valid only until the handler
+ * returns: copy what must live longer. */
 struct http_request {
     enum http_method method;
     struct slice target; /* as received */
     struct slice path;   /* percent-decoded, without query */
     struct slice query;  /* raw, without '?' */
     struct slice body;
-    struct slice content_type; /* media type only, without parameters; empty when absent */
+    struct slice content_type;                 /* media type only, without parameters; empty when absent */
     struct slice params[HTTP_MAX_PATH_PARAMS]; /* decoded values of the route's {placeholders}, in order */
     size_t nparams;
     const char *request_id; /* X-Request-Id taken (if 1..64 of [A-Za-z0-9._-]) or made */
@@ -35,8 +45,8 @@ struct http_request {
 };
 /* Value of a header field, names case-folded; p == NULL when absent. */
 struct slice http_request_header(const struct http_request *r, const char *name);
-/* Decode the value of a query parameter into out (percent and '+'): 1 found, 0 absent, -1 malformed encoding. The last of
- * repeated ones wins. */
+/* Decode the value of a query parameter into out (percent and '+'): 1 found, 0 absent, -1 malformed encoding.
+ * The last of repeated ones wins. */
 int http_request_query(const struct http_request *r, const char *name, struct buf *out);
 
 /* Names one pending reply; copyable, comparable with 0 = none. */
@@ -50,11 +60,11 @@ struct http_header {
     const char *value;
 };
 
-/* Answer. body is copied (or, when small, written straight into the connection's output). content_type NULL with an empty
- * body sends Content-Length: 0 without a type. headers may be NULL (n = 0). Content-Length, Date, Connection and
- * X-Request-Id are the server's. HEAD sends no body. */
-void http_reply_send(struct http_server *s, http_reply r, int status, const char *content_type, struct slice body,
-                     const struct http_header *headers, size_t n);
+/* Answer. body is copied (or, when small, written straight into the connection's output). content_type NULL
+ * with an empty body sends Content-Length: 0 without a type. headers may be NULL (n = 0). Content-Length,
+ * Date, Connection and X-Request-Id are the server's. HEAD sends no body. */
+void http_reply_send(struct http_server *s, http_reply r, int status, const char *content_type,
+                     struct slice body, const struct http_header *headers, size_t n);
 /* False when the client has gone or the server answered for the handler: work for it may be skipped. */
 bool http_reply_wanted(const struct http_server *s, http_reply r);
 /* Request id, for log lines of later steps; "" when the handle is dead. */
@@ -72,19 +82,21 @@ struct http_route {
     unsigned flags;
 };
 enum http_route_flag {
-    HTTP_ROUTE_JSON_BODY = 1,   /* a body is required to be application/json (415 otherwise) */
-    HTTP_ROUTE_ANY_ACCEPT = 2,  /* the handler looks at Accept itself; else one that excludes application/json gets 406 */
+    HTTP_ROUTE_JSON_BODY = 1, /* a body is required to be application/json (415 otherwise) */
+    HTTP_ROUTE_ANY_ACCEPT =
+        2, /* the handler looks at Accept itself; else one that excludes application/json gets 406 */
 };
 
-/* How errors look (contract section 3) belongs to api: the server calls this for every error that it answers itself (400
- * framing, 404, 405, 406, 408, 413, 414, 415, 417, 431, 501, 503, 505). req is NULL when the head was not understood. The
- * function fills body and *content_type. */
-typedef void http_error_body_fn(void *arg, const struct http_request *req, int status, struct buf *body, const char **content_type);
+/* How errors look (contract section 3) belongs to api: the server calls this for every error that it answers
+ * itself (400 framing, 404, 405, 406, 408, 413, 414, 415, 417, 431, 501, 503, 505). req is NULL when the head
+ * was not understood. The function fills body and *content_type. */
+typedef void http_error_body_fn(void *arg, const struct http_request *req, int status, struct buf *body,
+                                const char **content_type);
 
 struct http_server_config {
-    const char *name;      /* "http", "management": log lines and metric label */
-    const char *address;   /* numeric */
-    int port;              /* 0: any free one */
+    const char *name;    /* "http", "management": log lines and metric label */
+    const char *address; /* numeric */
+    int port;            /* 0: any free one */
     int64_t max_connections, max_request_body, max_header_bytes /* 8 KiB */;
     int64_t header_timeout_ms, body_timeout_ms, keep_alive_timeout_ms, request_timeout_ms, write_timeout_ms;
     http_error_body_fn *error_body;
@@ -93,10 +105,11 @@ struct http_server_config {
 
 struct http_server *http_server_new(struct loop *l, const struct http_server_config *cfg);
 void http_server_add(struct http_server *s, const struct http_route *routes, size_t n); /* before listen */
-bool http_server_listen(struct http_server *s, struct error *e); /* e->text names address and port when it is taken */
-int http_server_port(const struct http_server *s);               /* the bound port */
-/* Stop in order: close the listener, close idle connections, let running requests finish with Connection: close; drained
- * fires once when no connection is left or the deadline has passed (then the rest is cut). */
+bool http_server_listen(struct http_server *s,
+                        struct error *e);          /* e->text names address and port when it is taken */
+int http_server_port(const struct http_server *s); /* the bound port */
+/* Stop in order: close the listener, close idle connections, let running requests finish with Connection:
+ * close; drained fires once when no connection is left or the deadline has passed (then the rest is cut). */
 void http_server_drain(struct http_server *s, int64_t deadline_ms, void (*drained)(void *arg), void *arg);
 size_t http_server_connections(const struct http_server *s);
 size_t http_server_pending(const struct http_server *s); /* requests without an answer yet */

@@ -5,6 +5,9 @@
 #include <check.h>
 
 Suite *http_field_suite(void);
+Suite *http_limits_suite(void);
 Suite *http_parser_suite(void);
+Suite *http_router_suite(void);
+Suite *http_server_suite(void);
 
 #endif
