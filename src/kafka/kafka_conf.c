@@ -39,7 +39,7 @@ static bool conf_is_reserved(const char *key, const char *value)
     static const char *const reserved[] = {
         "log.queue",          "enable.auto.offset.store", "enable.auto.commit",
         "auto.commit.enable", "transactional.id",         "group.id",
-        "group.instance.id",  "test.mock.num.brokers",
+        "group.instance.id",  "test.mock.num.brokers",    "statistics.interval.ms",
     };
     for (size_t i = 0; i < ARRAY_LEN(reserved); i++)
         if (strcmp(key, reserved[i]) == 0)

@@ -1,0 +1,374 @@
+/* The buffer of one partition, its batches and their outcomes.
+ *
+ * Messages are copied out of librdkafka as they come, so that no event of it outlives the drain. A partition
+ * whose buffer is full is paused in librdkafka (what that has prefetched is fetched again later) and resumed
+ * at half. The batch that is out keeps its messages until the owner finishes it, even when a revoke has made
+ * it void. */
+#include "kafka/kafka_group.h"
+
+#include <stdio.h>
+
+enum {
+    BUFFER_BATCHES = 4,        /* full batches that a partition may buffer */
+    BUFFER_RECORDS_MIN = 2000, /* pausing costs a round trip to librdkafka's thread: not for a handful */
+};
+
+struct kafka_partition *kafka_partition_new(struct kafka_consumer *c, struct kafka_topic *topic,
+                                            int32_t number)
+{
+    struct kafka_partition *p = mem_zalloc(sizeof *p);
+    p->consumer = c;
+    p->topic = topic;
+    p->number = number;
+    p->wanted = p->next = p->done = p->overlap = -1;
+    TAILQ_INIT(&p->items);
+    TAILQ_INSERT_TAIL(&c->partitions, p, link);
+    c->npartitions++;
+    return p;
+}
+
+struct kafka_partition *kafka_partition_find(struct kafka_consumer *c, const char *topic, int32_t number)
+{
+    struct kafka_partition *p = c->last;
+    if (p && p->number == number && strcmp(p->topic->name, topic) == 0)
+        return p;
+    TAILQ_FOREACH(p, &c->partitions, link)
+    if (p->number == number && strcmp(p->topic->name, topic) == 0)
+        return c->last = p;
+    return NULL;
+}
+
+static void partition_move(struct kafka_partition *p, enum partition_state state)
+{
+    struct kafka_consumer *c = p->consumer;
+    if (p->state == state)
+        return;
+    if (p->state == PARTITION_READY)
+        TAILQ_REMOVE(&c->ready, p, ready_link);
+    p->state = state;
+    if (state == PARTITION_READY) {
+        TAILQ_INSERT_TAIL(&c->ready, p, ready_link);
+        kafka_dispatch(c);
+    }
+}
+
+static void items_free(struct kafka_items *items)
+{
+    struct kafka_item *item;
+    while ((item = TAILQ_FIRST(items))) {
+        TAILQ_REMOVE(items, item, link);
+        mem_free(item);
+    }
+}
+
+/* Looked up each time: another member in this process may have had it and removed it. */
+static struct metric_series *lag_series(const struct kafka_partition *p)
+{
+    char text[16];
+    snprintf(text, sizeof text, "%d", (int)p->number);
+    return kafka_metric(&kafka_metric_lag, p->consumer->client_id, p->topic->name, text);
+}
+
+void kafka_partition_show_lag(const struct kafka_partition *p, int64_t lag)
+{
+    metric_set(lag_series(p), (double)lag);
+}
+
+int64_t kafka_partition_lag(const struct kafka_partition *p)
+{
+    int64_t low, high;
+    if (p->done < 0 || !p->consumer->rk ||
+        rd_kafka_get_watermark_offsets(p->consumer->rk, p->topic->name, p->number, &low, &high) || high < 0)
+        return -1;
+    return high > p->done ? high - p->done : 0;
+}
+
+void kafka_partition_free(struct kafka_partition *p)
+{
+    struct kafka_consumer *c = p->consumer;
+    partition_move(p, PARTITION_IDLE);
+    if (p->out) {
+        p->out->partition = NULL;
+        c->nout--;
+    }
+    items_free(&p->items);
+    loop_timer_free(p->delay);
+    metric_remove(lag_series(p));
+    TAILQ_REMOVE(&c->partitions, p, link);
+    c->npartitions--;
+    if (c->last == p)
+        c->last = NULL;
+    mem_free(p);
+    kafka_dispatch(c); /* its batch no longer counts */
+}
+
+/* --- taking messages
+ * ------------------------------------------------------------------------------------------------- */
+
+static char *put(char **at, const void *p, size_t n)
+{
+    char *copy = *at;
+    if (n > 0)
+        memcpy(copy, p, n);
+    *at += n;
+    return copy;
+}
+
+/* The bytes of the headers: names with their NUL, and values. */
+static size_t headers_size(const rd_kafka_headers_t *headers, size_t n)
+{
+    size_t size = 0, value_size;
+    const char *name;
+    const void *value;
+    for (size_t i = 0; i < n && !rd_kafka_header_get_all(headers, i, &name, &value, &value_size); i++)
+        size += strlen(name) + 1 + value_size;
+    return size;
+}
+
+static void headers_copy(struct kafka_header *out, const rd_kafka_headers_t *headers, size_t n, char **at)
+{
+    const char *name;
+    const void *value;
+    size_t size;
+    for (size_t i = 0; i < n && !rd_kafka_header_get_all(headers, i, &name, &value, &size); i++) {
+        out[i].name = put(at, name, strlen(name) + 1);
+        out[i].value = value ? put(at, value, size) : NULL;
+        out[i].size = value ? size : 0;
+    }
+}
+
+static struct kafka_item *item_new(const struct kafka_topic *topic, const rd_kafka_message_t *m)
+{
+    rd_kafka_headers_t *headers = NULL;
+    rd_kafka_timestamp_type_t type;
+    size_t n = rd_kafka_message_headers(m, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR
+                   ? rd_kafka_header_cnt(headers)
+                   : 0;
+    size_t size = sizeof(struct kafka_item) + n * sizeof(struct kafka_header) + headers_size(headers, n) +
+                  m->key_len + m->len;
+    struct kafka_item *item = mem_alloc(size + 1);
+    struct kafka_header *copies = (struct kafka_header *)(item + 1);
+    char *at = (char *)(copies + n);
+    headers_copy(copies, headers, n, &at);
+    item->size = size;
+    item->message = (struct kafka_message){
+        .topic = topic->name,
+        .partition = m->partition,
+        .offset = m->offset,
+        .timestamp_ms = rd_kafka_message_timestamp(m, &type),
+        .headers = n > 0 ? copies : NULL,
+        .nheaders = n,
+    };
+    if (m->key)
+        item->message.key = (struct slice){put(&at, m->key, m->key_len), m->key_len};
+    if (m->payload)
+        item->message.value = (struct slice){put(&at, m->payload, m->len), m->len};
+    return item;
+}
+
+static bool buffer_is_above(const struct kafka_partition *p, size_t divisor)
+{
+    const struct kafka_consumer *c = p->consumer;
+    size_t records = c->max_records * BUFFER_BATCHES;
+    if (records < BUFFER_RECORDS_MIN)
+        records = BUFFER_RECORDS_MIN;
+    return p->nitems >= records / divisor || p->bytes >= c->buffer_bytes / divisor;
+}
+
+void kafka_partition_take(struct kafka_partition *p, const rd_kafka_message_t *m)
+{
+    if (p->overlap >= 0 && m->offset >= p->overlap && m->offset < p->next)
+        return;
+    p->overlap = -1;
+    struct kafka_item *item = item_new(p->topic, m);
+    TAILQ_INSERT_TAIL(&p->items, item, link);
+    p->nitems++;
+    p->bytes += item->size;
+    p->next = m->offset + 1;
+    if (p->done < 0)
+        p->done = m->offset;
+    metric_add(p->topic->consumed, 1);
+    if (p->state == PARTITION_IDLE)
+        partition_move(p, PARTITION_READY);
+    if (!p->paused && buffer_is_above(p, 1))
+        kafka_partition_pause(p, true);
+}
+
+void kafka_partition_pause(struct kafka_partition *p, bool paused)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *one = rd_kafka_topic_partition_list_add(list, p->topic->name, p->number);
+    if (paused)
+        rd_kafka_pause_partitions(p->consumer->rk, list);
+    else
+        rd_kafka_resume_partitions(p->consumer->rk, list);
+    if (!one->err)
+        p->paused = paused;
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+/* --- handing over
+ * ------------------------------------------------------------------------------------------------------- */
+
+static void hand_over(struct kafka_partition *p)
+{
+    struct kafka_consumer *c = p->consumer;
+    size_t n = p->nitems < c->max_records ? p->nitems : c->max_records;
+    struct kafka_handout *h = mem_zalloc(sizeof *h + n * sizeof h->messages[0]);
+    TAILQ_INIT(&h->items);
+    for (size_t i = 0; i < n; i++) {
+        struct kafka_item *item = TAILQ_FIRST(&p->items);
+        TAILQ_REMOVE(&p->items, item, link);
+        TAILQ_INSERT_TAIL(&h->items, item, link);
+        h->messages[i] = item->message;
+        h->size += item->size;
+    }
+    h->partition = p;
+    h->batch = (struct kafka_batch){.topic = p->topic->name,
+                                    .partition = p->number,
+                                    .id = ++c->batch_id,
+                                    .attempt = p->attempt,
+                                    .messages = h->messages,
+                                    .n = n};
+    p->out = h;
+    TAILQ_INSERT_TAIL(&c->out, h, link);
+    c->nout++;
+    partition_move(p, PARTITION_OUT);
+    c->ops->on_batch(c->arg, &h->batch);
+}
+
+static void on_dispatch(void *arg)
+{
+    struct kafka_consumer *c = arg;
+    for (size_t i = 0; i < c->concurrency; i++) {
+        struct kafka_partition *p = TAILQ_FIRST(&c->ready);
+        if (!p || c->paused || c->state != CONSUMER_RUNNING || c->nout >= c->concurrency)
+            return;
+        hand_over(p);
+    }
+    kafka_dispatch(c); /* an owner that finishes at once */
+}
+
+void kafka_dispatch_init(struct kafka_consumer *c)
+{
+    c->dispatch = (struct loop_task){.run = on_dispatch, .arg = c};
+}
+
+void kafka_dispatch(struct kafka_consumer *c)
+{
+    if (!c->paused && c->state == CONSUMER_RUNNING && c->nout < c->concurrency && !TAILQ_EMPTY(&c->ready))
+        loop_defer(c->loop, &c->dispatch);
+}
+
+void kafka_handout_free(struct kafka_consumer *c, struct kafka_handout *h)
+{
+    TAILQ_REMOVE(&c->out, h, link);
+    items_free(&h->items);
+    mem_free(h);
+}
+
+/* --- outcomes
+ * -------------------------------------------------------------------------------------------------------------
+ */
+
+void kafka_partition_store(struct kafka_partition *p)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *one = rd_kafka_topic_partition_list_add(list, p->topic->name, p->number);
+    one->offset = p->done;
+    rd_kafka_resp_err_t err = rd_kafka_offsets_store(p->consumer->rk, list);
+    /* _STATE: in the short time between two calls of rd_kafka_assign(), or revoked: then it no longer
+     * matters. */
+    p->store_pending = err || one->err;
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+/* The first count messages of the batch are finished. */
+static void handout_finish(struct kafka_partition *p, struct kafka_handout *h, size_t count)
+{
+    struct kafka_consumer *c = p->consumer;
+    if (count == 0)
+        return;
+    p->done = h->messages[count - 1].offset + 1;
+    p->attempt = 0;
+    kafka_partition_store(p);
+    if (c->embedded)
+        kafka_embedded_consumed(c->embedded, c->group, p->topic->name, p->number, p->done);
+    for (size_t i = 0; i < count; i++) {
+        struct kafka_item *item = TAILQ_FIRST(&h->items);
+        TAILQ_REMOVE(&h->items, item, link);
+        p->nitems--;
+        p->bytes -= item->size;
+        mem_free(item);
+    }
+}
+
+/* What is left of the batch goes back to the front of the buffer. */
+static void handout_put_back(struct kafka_partition *p, struct kafka_handout *h)
+{
+    struct kafka_item *item;
+    while ((item = TAILQ_LAST(&h->items, kafka_items))) {
+        TAILQ_REMOVE(&h->items, item, link);
+        TAILQ_INSERT_HEAD(&p->items, item, link);
+    }
+}
+
+static void on_delay_over(void *arg)
+{
+    partition_move(arg, PARTITION_READY);
+}
+
+static void partition_delay(struct kafka_partition *p, int64_t delay_ms)
+{
+    if (delay_ms <= 0) {
+        partition_move(p, PARTITION_READY);
+        return;
+    }
+    if (!p->delay)
+        p->delay = loop_timer_new(p->consumer->loop, on_delay_over, p);
+    partition_move(p, PARTITION_DELAYED);
+    loop_timer_start(p->delay, delay_ms);
+}
+
+static struct kafka_handout *handout_find(const struct kafka_consumer *c, uint64_t batch_id)
+{
+    struct kafka_handout *h;
+    TAILQ_FOREACH(h, &c->out, link)
+    if (h->batch.id == batch_id)
+        return h;
+    return NULL;
+}
+
+bool kafka_consumer_batch_valid(const struct kafka_consumer *c, uint64_t batch_id)
+{
+    const struct kafka_handout *h = handout_find(c, batch_id);
+    return h && h->partition;
+}
+
+void kafka_consumer_done(struct kafka_consumer *c, uint64_t batch_id, enum kafka_batch_outcome outcome,
+                         size_t count, int64_t delay_ms)
+{
+    struct kafka_handout *h = handout_find(c, batch_id);
+    ASSERT(h); /* finished twice */
+    struct kafka_partition *p = h->partition;
+    if (!p) {
+        kafka_handout_free(c, h);
+        return;
+    }
+    ASSERT(count <= h->batch.n);
+    bool rest = count < h->batch.n;
+    p->out = NULL;
+    c->nout--;
+    handout_finish(p, h, count);
+    handout_put_back(p, h);
+    kafka_handout_free(c, h);
+    if (rest && outcome == KAFKA_BATCH_RETRY)
+        p->attempt++;
+    if (p->paused && !buffer_is_above(p, 2))
+        kafka_partition_pause(p, false);
+    if (rest && outcome != KAFKA_BATCH_DONE)
+        partition_delay(p, delay_ms);
+    else
+        partition_move(p, p->nitems > 0 ? PARTITION_READY : PARTITION_IDLE);
+    kafka_dispatch(c); /* another partition may have its turn */
+}

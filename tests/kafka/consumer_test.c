@@ -1,0 +1,465 @@
+/* The consumer group against the embedded cluster. A first join of a group takes three seconds there, so each
+ * test runs several groups side by side on one loop. */
+#include "reader.h"
+
+#include <librdkafka/rdkafka_mock.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+
+enum {
+    MANY = 2400,
+    HELD = 5000
+};
+
+static void make_topic(struct bench *b, const char *name, int partitions)
+{
+    struct error e = ERROR_INIT;
+    ck_assert(kafka_embedded_topic(b->cluster, name, partitions, &e));
+    kafka_producer_topic(b->producer, name);
+}
+
+static void produce(struct bench *b, const char *topic, int partition, int n, size_t size)
+{
+    char *value = mem_zalloc(size + 1);
+    memset(value, 'v', size);
+    struct error e = ERROR_INIT;
+    for (int i = 0; i < n; i++) {
+        ck_assert_msg(kafka_producer_send(b->producer, topic, partition, slice_of("key"), slice_of(value),
+                                          NULL, 0, on_book_report, &b->book, (uint64_t)i, &e),
+                      "%s", e.text);
+        if (kafka_producer_full(b->producer))
+            bench_flush(b);
+    }
+    bench_flush(b);
+    mem_free(value);
+}
+
+/* --- plain: many partitions, everything arrives once, bytes intact
+ * ---------------------------------------------------- */
+
+static const unsigned char binary[] = {0, 0, 0, 2, 'x', 0xff, 0};
+
+static void produce_plain(struct bench *b)
+{
+    struct error e = ERROR_INIT;
+    for (int i = 0; i < MANY; i++) {
+        char key[16], text[16];
+        size_t n = (size_t)snprintf(key, sizeof key, "%d", i);
+        snprintf(text, sizeof text, "%d", i);
+        const struct kafka_header headers[] = {
+            {"__TypeId__", "kr.hhplus.OrderMessage", 22},
+            {"kafka_dlt-original-partition", binary, sizeof binary},
+            {"same", "1", 1},
+            {"same", "", 0},
+            {"number", text, strlen(text)},
+        };
+        struct slice value = i % 3 == 0 ? (struct slice){0} : i % 3 == 1 ? SLICE("") : (struct slice){key, n};
+        ck_assert(kafka_producer_send(b->producer, "plain", -1, (struct slice){key, n}, value, headers,
+                                      ARRAY_LEN(headers), on_book_report, &b->book, (uint64_t)i, &e));
+    }
+    bench_flush(b);
+}
+
+static void check_plain(const struct kafka_message *m)
+{
+    char key[16] = "";
+    ck_assert_uint_lt(m->key.n, sizeof key);
+    memcpy(key, m->key.p, m->key.n);
+    int i = atoi(key);
+    ck_assert_str_eq(m->topic, "plain");
+    ck_assert_int_eq(m->partition, kafka_partition_of(m->key.p, m->key.n, 3));
+    ck_assert_int_gt(m->timestamp_ms, INT64_C(1600000000000));
+    if (i % 3 == 0)
+        ck_assert_ptr_null(m->value.p);
+    else
+        ck_assert_ptr_nonnull(m->value.p);
+    ck_assert_uint_eq(m->value.n, i % 3 == 2 ? m->key.n : 0);
+    ck_assert_uint_eq(m->nheaders, 5);
+    ck_assert_str_eq(m->headers[0].name, "__TypeId__");
+    ck_assert_uint_eq(m->headers[0].size, 22);
+    ck_assert_str_eq(m->headers[1].name, "kafka_dlt-original-partition");
+    ck_assert_uint_eq(m->headers[1].size, sizeof binary);
+    ck_assert_mem_eq(m->headers[1].value, binary, sizeof binary);
+    ck_assert_uint_eq(m->headers[3].size, 0);
+    ck_assert_uint_eq(m->headers[4].size, m->key.n);
+    ck_assert_mem_eq(m->headers[4].value, m->key.p, m->key.n);
+}
+
+static void verify_plain(struct bench *b, struct reader *r)
+{
+    ck_assert_uint_eq(r->finished, MANY);
+    ck_assert_int_eq(r->gaps, 0);
+    ck_assert_int_eq(reader_times(r, 0, 0, r->next[0]) + reader_times(r, 1, 0, r->next[1]) +
+                         reader_times(r, 2, 0, r->next[2]),
+                     MANY);
+    ck_assert_int_eq(r->max_out, 2); /* concurrency */
+    for (size_t i = 0; i < r->nbatches; i++)
+        ck_assert_uint_le(r->batches[i].n, 100);
+    ck_assert_int_eq(r->assigned, 3);
+    ck_assert(r->up);
+}
+
+/* --- outcomes
+ * -------------------------------------------------------------------------------------------------------------
+ */
+
+static bool script_outcomes(struct reader *r, const struct kafka_batch *b, enum kafka_batch_outcome *outcome,
+                            size_t *count, int64_t *delay_ms)
+{
+    static const struct {
+        enum kafka_batch_outcome outcome;
+        size_t count;
+        int64_t delay_ms;
+    } steps[] = {
+        {KAFKA_BATCH_RETRY, 0, 30}, {KAFKA_BATCH_RETRY, 0, 0}, {KAFKA_BATCH_WAIT, 0, 20},
+        {KAFKA_BATCH_RETRY, 3, 0},  {KAFKA_BATCH_WAIT, 1, 0},  {KAFKA_BATCH_DONE, 2, 0},
+    };
+    size_t step = r->nbatches - 1;
+    if (step < ARRAY_LEN(steps)) {
+        *outcome = steps[step].outcome;
+        *count = steps[step].count;
+        *delay_ms = steps[step].delay_ms;
+    }
+    return true;
+}
+
+static void verify_outcomes(struct reader *r)
+{
+    static const struct {
+        int64_t first;
+        int attempt;
+    } expected[] = {{0, 0}, {0, 1}, {0, 2}, {0, 2}, {3, 1}, {4, 0}, {6, 0}};
+    ck_assert_uint_eq(r->finished, 10);
+    ck_assert_uint_eq(r->nbatches, ARRAY_LEN(expected));
+    for (size_t i = 0; i < r->nbatches; i++) {
+        ck_assert_int_eq(r->batches[i].first, expected[i].first);
+        ck_assert_int_eq(r->batches[i].attempt, expected[i].attempt);
+        ck_assert_int_eq(r->batches[i].last, 9);
+    }
+    ck_assert_int_ge(r->batches[1].at_us - r->batches[0].at_us, 29000);
+    ck_assert_int_ge(r->batches[3].at_us - r->batches[2].at_us, 19000);
+    ck_assert_int_eq(r->gaps, 0);
+}
+
+/* --- bounded buffers
+ * ----------------------------------------------------------------------------------------------------------
+ */
+
+static bool script_keep_first(struct reader *r, const struct kafka_batch *b,
+                              enum kafka_batch_outcome *outcome, size_t *count, int64_t *delay_ms)
+{
+    return r->nbatches > 1;
+}
+
+/* --- a late start
+ * ----------------------------------------------------------------------------------------------------------------
+ */
+
+static void assigned_only_first(struct reader *r, int32_t partition)
+{
+    if (partition == 0)
+        kafka_consumer_start_at(r->consumer, "late", 0, -1);
+}
+
+static bool has_all(void *arg)
+{
+    struct reader **readers = arg;
+    return readers[0]->finished >= MANY && readers[1]->finished >= 10 && readers[2]->nbatches >= 1 &&
+           readers[3]->assigned >= 2;
+}
+
+static bool has_held(void *arg)
+{
+    return ((struct reader *)arg)->finished >= HELD;
+}
+
+static bool has_forty(void *arg)
+{
+    return ((struct reader *)arg)->finished >= 40;
+}
+
+static void on_lag(void *arg, const char *topic, int32_t partition, int64_t lag)
+{
+    ((int64_t *)arg)[partition] = lag;
+}
+
+static void verify_held(struct bench *b, struct reader *r)
+{
+    bench_turn(b, 1200); /* one batch is kept: the buffer fills, and a statistics report comes */
+    const struct kafka_partition *p = TAILQ_FIRST(&r->consumer->partitions);
+    ck_assert(p->paused);
+    ck_assert_uint_ge(p->nitems, 2000);
+    ck_assert_uint_lt(p->nitems, 2300);
+    int64_t lag[1] = {-2};
+    kafka_consumer_lag(r->consumer, on_lag, lag);
+    ck_assert_int_eq(lag[0], HELD);
+    ck_assert(bench_metric("kafka.consumer.fetch.manager.records.lag.max") >= HELD);
+    kafka_consumer_pause(r->consumer, true);
+    reader_finish(r, r->kept[0], KAFKA_BATCH_DONE, r->kept[0]->n, 0);
+    bench_turn(b, 50);
+    ck_assert_uint_eq(r->nbatches, 1);
+    kafka_consumer_pause(r->consumer, false);
+    ck_assert(loop_run_until(b->loop, has_held, r, 10000));
+    ck_assert_int_eq(r->gaps, 0);
+    ck_assert_int_eq(reader_times(r, 0, 0, HELD), HELD);
+    kafka_consumer_lag(r->consumer, on_lag, lag);
+    ck_assert_int_eq(lag[0], 0);
+}
+
+static void verify_late(struct bench *b, struct reader *r)
+{
+    loop_timer_start(r->consumer->hold, 50); /* not the full ten seconds */
+    bench_turn(b, 400);
+    ck_assert_int_eq(r->next[0], 20); /* the other one goes on without it */
+    ck_assert_int_eq(r->next[1], -1);
+    produce(b, "late", 0, 5, 10);
+    kafka_consumer_start_at(r->consumer, "late", 1, 5);
+    produce(b, "late", 0, 5, 10);
+    produce(b, "late", 1, 0, 10);
+    ck_assert(loop_run_until(b->loop, has_forty, r, 5000) || r->finished > 0);
+    bench_turn(b, 300);
+    ck_assert_int_eq(r->next[0], 30);
+    ck_assert_int_eq(r->next[1], 20);
+    ck_assert_int_eq(reader_times(r, 0, 0, 30), 30); /* it went on where it was */
+    ck_assert_int_eq(r->gaps, 0);
+}
+
+START_TEST(groups_consume)
+{
+    struct bench *b = bench_new();
+    bench_producer(b, NULL);
+    make_topic(b, "plain", 3);
+    make_topic(b, "outcomes", 1);
+    make_topic(b, "held", 1);
+    make_topic(b, "late", 2);
+    struct reader *readers[] = {reader_new(b, "g-plain"), reader_new(b, "g-outcomes"),
+                                reader_new(b, "g-held"), reader_new(b, "g-late")};
+    readers[0]->check = check_plain;
+    readers[1]->script = script_outcomes;
+    readers[2]->script = script_keep_first;
+    readers[3]->on_assigned = assigned_only_first;
+    reader_start(readers[0], "plain", 100, 2, "earliest");
+    reader_start(readers[1], "outcomes", 100, 3, "earliest");
+    reader_start(readers[2], "held", 10, 3, "earliest");
+    reader_start(readers[3], "late", 10, 3, "earliest");
+    produce_plain(b);
+    produce(b, "outcomes", 0, 10, 10);
+    produce(b, "held", 0, HELD, 60);
+    produce(b, "late", 0, 20, 10);
+    produce(b, "late", 1, 20, 10);
+    ck_assert(loop_run_until(b->loop, has_all, readers, 12000));
+    verify_plain(b, readers[0]);
+    verify_outcomes(readers[1]);
+    verify_late(b, readers[3]);
+    verify_held(b, readers[2]);
+    ck_assert(bench_metric("kafka.consumer.fetch.manager.records.consumed.total") >= MANY + 10 + HELD + 50);
+    ck_assert(bench_metric("kafka.consumer.coordinator.rebalance.total") == 4);
+    ck_assert(bench_metric("kafka.consumer.coordinator.commit.total") >= 3);
+    for (size_t i = 0; i < ARRAY_LEN(readers); i++)
+        reader_free(readers[i]); /* without a close */
+    bench_free(b);
+}
+END_TEST
+
+/* --- restart, start offsets, hand-over, fatal error
+ * --------------------------------------------------------------------------- */
+
+static bool script_first_half(struct reader *r, const struct kafka_batch *b,
+                              enum kafka_batch_outcome *outcome, size_t *count, int64_t *delay_ms)
+{
+    return b->messages[0].offset < 50;
+}
+
+static void assigned_lower(struct reader *r, int32_t partition)
+{
+    kafka_consumer_start_at(r->consumer, "restart", partition, partition == 0 ? 10 : 70);
+}
+
+static bool script_keep(struct reader *r, const struct kafka_batch *b, enum kafka_batch_outcome *outcome,
+                        size_t *count, int64_t *delay_ms)
+{
+    return false;
+}
+
+struct scene {
+    struct reader *before, *after, *a, *b, *fatal;
+};
+
+static bool has_halves(void *arg)
+{
+    struct scene *s = arg;
+    return s->before->finished == 100 && s->before->out == 2 && s->a->out == 2 && s->fatal->finished == 5;
+}
+
+static bool before_closed(void *arg)
+{
+    return ((struct scene *)arg)->before->closed;
+}
+
+/* How many of the 20 messages one of both members has finished. */
+static int shared_seen(const struct scene *s)
+{
+    int seen = 0;
+    for (int i = 0; i < 20; i++)
+        seen += s->a->seen[i % 2][i / 2] + s->b->seen[i % 2][i / 2] > 0;
+    return seen;
+}
+
+static bool all_settled(void *arg)
+{
+    struct scene *s = arg;
+    return s->after->next[0] == 100 && s->after->next[1] == 100 && s->b->assigned > 0 &&
+           s->a->assigned == 3 && s->b->finished + s->a->finished == 20 && s->fatal->finished == 10;
+}
+
+START_TEST(groups_change)
+{
+    struct bench *b = bench_new();
+    bench_producer(b, NULL);
+    make_topic(b, "restart", 2);
+    make_topic(b, "shared", 2);
+    make_topic(b, "fatal", 1);
+    for (int i = 0; i < 2; i++) {
+        produce(b, "restart", i, 100, 10);
+        produce(b, "shared", i, 10, 10);
+    }
+    produce(b, "fatal", 0, 5, 10);
+    struct scene s = {reader_new(b, "g-restart"), reader_new(b, "g-restart"), reader_new(b, "g-shared"),
+                      reader_new(b, "g-shared"), reader_new(b, "g-fatal")};
+    s.before->script = script_first_half;
+    s.a->script = script_keep;
+    reader_start(s.before, "restart", 50, 3, "earliest");
+    reader_start(s.a, "shared", 50, 3, "earliest");
+    reader_start(s.fatal, "fatal", 50, 3, "earliest");
+    ck_assert(loop_run_until(b->loop, has_halves, &s, 8000));
+
+    /* The first owner leaves half way: what is finished is committed, what it has is void. */
+    const struct kafka_batch *void_batch = s.before->kept[0];
+    reader_close(s.before);
+    ck_assert(loop_run_until(b->loop, before_closed, &s, 6000));
+    ck_assert_int_eq(s.before->revoked, 2);
+    ck_assert(!kafka_consumer_batch_valid(s.before->consumer, void_batch->id));
+    ck_assert_int_eq(void_batch->messages[0].offset, 50); /* it may still be read */
+    kafka_consumer_done(s.before->consumer, void_batch->id, KAFKA_BATCH_DONE, void_batch->n, 0);
+
+    /* Its successor starts at the lower of the group's offset (50) and its own (10, 70). */
+    s.after->on_assigned = assigned_lower;
+    reader_start(s.after, "restart", 50, 3, "earliest");
+    /* A second member takes one partition; the batch that the first one holds is void. */
+    reader_start(s.b, "shared", 50, 3, "earliest");
+    s.a->script = NULL;
+    const struct kafka_batch *kept[2] = {s.a->kept[0], s.a->kept[1]};
+    /* A fatal error replaces the client; it goes on where it was. */
+    bench_turn(b, 1200); /* the offsets are committed */
+    rd_kafka_test_fatal_error(kafka_consumer_handle(s.fatal->consumer), RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID,
+                              "test");
+    produce(b, "fatal", 0, 5, 10);
+    ck_assert(loop_run_until(b->loop, all_settled, &s, 15000));
+
+    ck_assert_int_eq(reader_times(s.after, 0, 0, 10), 0);
+    ck_assert_int_eq(reader_times(s.after, 0, 10, 100), 90);
+    ck_assert_int_eq(reader_times(s.after, 1, 0, 50), 0);
+    ck_assert_int_eq(reader_times(s.after, 1, 50, 100), 50);
+    for (int i = 0; i < 2; i++) {
+        ck_assert(!kafka_consumer_batch_valid(s.a->consumer, kept[i]->id));
+        kafka_consumer_done(s.a->consumer, kept[i]->id, KAFKA_BATCH_DONE, kept[i]->n, 0);
+    }
+    /* The mock may rebalance once more, when one member hears of the first too late. */
+    ck_assert_int_eq(s.b->assigned - s.b->revoked, 1);
+    ck_assert_int_eq(s.a->assigned - s.a->revoked, 1);
+    ck_assert_int_eq(s.fatal->gaps, 0);
+    ck_assert_int_eq(s.fatal->revoked, 1);
+    ck_assert_int_eq(s.fatal->downs, 1);
+    ck_assert(s.fatal->up);
+
+    struct reader *all[] = {s.before, s.after, s.a, s.b, s.fatal};
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        reader_free(all[i]);
+    bench_free(b);
+}
+END_TEST
+
+/* --- health and settings
+ * ----------------------------------------------------------------------------------------------------------
+ */
+
+static bool is_reader_down(void *arg)
+{
+    struct reader *r = arg;
+    return r->downs > 0;
+}
+
+START_TEST(missing_topic_is_told)
+{
+    struct bench *b = bench_new();
+    bench_producer(b, NULL);
+    rd_kafka_mock_topic_set_error(kafka_embedded_mock(b->cluster), "nowhere",
+                                  RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+    struct reader *r = reader_new(b, "g-missing");
+    reader_start(r, "nowhere", 50, 3, "earliest");
+    ck_assert(loop_run_until(b->loop, is_reader_down, r, 5000));
+    ck_assert_ptr_nonnull(strstr(r->reason, "nowhere"));
+    reader_close(r);
+    ck_assert(loop_run_until(b->loop, is_true, &r->closed, 5000));
+    reader_free(r);
+    bench_free(b);
+}
+END_TEST
+
+START_TEST(close_without_brokers)
+{
+    struct bench *b = bench_new();
+    rd_kafka_mock_broker_set_down(kafka_embedded_mock(b->cluster), 1);
+    struct reader *r = reader_new(b, "g-down");
+    reader_start(r, "t", 50, 3, "earliest");
+    ck_assert(loop_run_until(b->loop, is_reader_down, r, 3000));
+    int64_t t0 = clock_mono_us();
+    kafka_consumer_close(r->consumer, 500, on_closed, &r->closed);
+    ck_assert(loop_run_until(b->loop, is_true, &r->closed, 2000));
+    ck_assert_int_lt(clock_mono_us() - t0, 800000);
+    reader_free(r);
+    bench_free(b);
+}
+END_TEST
+
+START_TEST(consumer_settings_are_checked)
+{
+    struct bench *b = bench_new();
+    struct error e = ERROR_INIT;
+    const char *const topics[] = {"t", NULL};
+    static const struct kafka_consumer_ops ops;
+    struct kafka_consumer_config cfg = {.common = &b->config,
+                                        .group_id = "g",
+                                        .topics = topics,
+                                        .auto_offset_reset = "sometimes",
+                                        .max_poll_records = 1,
+                                        .concurrency = 1,
+                                        .session_timeout_ms = 6000,
+                                        .heartbeat_interval_ms = 500};
+    ck_assert_ptr_null(kafka_consumer_new(b->loop, &cfg, &ops, NULL, &e));
+    ck_assert_int_eq(e.kind, ERROR_PERMANENT);
+    ck_assert_ptr_nonnull(strstr(e.text, "auto.offset.reset"));
+    struct option_map_entry entry = {(char *)"partition.assignment.strategy", (char *)"cooperative-sticky"};
+    struct option_map map = {&entry, 1};
+    b->config.librdkafka = &map;
+    cfg.auto_offset_reset = "latest";
+    ck_assert_ptr_null(kafka_consumer_new(b->loop, &cfg, &ops, NULL, &e));
+    ck_assert_ptr_nonnull(strstr(e.text, "partition.assignment.strategy"));
+    bench_free(b);
+}
+END_TEST
+
+Suite *consumer_suite(void)
+{
+    Suite *s = suite_create("consumer");
+    TCase *t = tcase_create("consumer");
+    tcase_set_timeout(t, 60);
+    tcase_add_test(t, groups_consume);
+    tcase_add_test(t, groups_change);
+    tcase_add_test(t, missing_topic_is_told);
+    tcase_add_test(t, close_without_brokers);
+    tcase_add_test(t, consumer_settings_are_checked);
+    suite_add_tcase(s, t);
+    return s;
+}
