@@ -36,7 +36,7 @@ static void set_detail(struct component *c, const char *key, const char *value, 
 {
     struct component_detail *d = find_detail(c, key);
     if (!d) {
-        ASSERT(c->ndetails < COMPONENT_MAX_DETAILS);
+        ASSERT(c->ndetails < COMPONENT_MAX_DETAILS && strlen(key) < sizeof(d->key));
         d = &c->details[c->ndetails++];
         str_copy(d->key, sizeof(d->key), key);
     }

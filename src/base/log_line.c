@@ -166,10 +166,10 @@ static void put_field(struct writer *w, const struct log_field *f)
 static size_t print_time(char out[48], int64_t real_us)
 {
     static char date[24], zone[8];
-    static time_t kept = (time_t)-1;
+    static time_t kept;
     int64_t ms = real_us / 1000 - (real_us % 1000 < 0);
     time_t second = (time_t)(ms / 1000 - (ms % 1000 < 0));
-    if (second != kept) {
+    if (second != kept || !date[0]) {
         struct tm tm;
         if (!localtime_r(&second, &tm))
             memset(&tm, 0, sizeof(tm));

@@ -1,9 +1,9 @@
 /* The registry as Prometheus text. */
+#include "base/metric.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#include "base/metric.h"
 
 static bool is_name_byte(char c)
 {

@@ -1,6 +1,8 @@
 /* Reads the sources of the configuration into cells, one after the other, and validates each value where it
  * stands: a fault is reported with the line that has it, even if a later source would have replaced the
  * value. */
+#include "base/option_private.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -8,7 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/option_private.h"
 #include "base/properties.h"
 
 #define CONFIG_MAX (4 << 20)
@@ -165,9 +166,8 @@ static bool store(struct loader *l, const char *origin, struct pair p, const str
     struct option_cell *c = find_cell(cells, target->sub);
     bool secret = !target->file && option_is_secret(o, target->sub);
     if (c && contradicts(c, l->source, target->file, p.value))
-        return fault(origin, p, secret, e, "contradicts %s%s%s of %s",
-                     o->type == OPTION_MAP ? c->sub : o->key, c->path ? OPTION_FILE_SUFFIX : "",
-                     secret || c->path ? "" : " with another value", c->origin);
+        return fault(origin, p, secret, e, "contradicts %s%s of %s", c->sub ? c->sub : o->key,
+                     c->path ? OPTION_FILE_SUFFIX : "", c->origin);
     struct option_cell next = {.source = l->source, .origin = mem_strdup(origin)};
     next.sub = o->type == OPTION_MAP ? mem_strdup(target->sub) : NULL;
     next.text = target->file ? mem_strdup("") : mem_strndup(p.value.p, p.value.n);

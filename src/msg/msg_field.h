@@ -68,8 +68,6 @@ struct msg_table {
 };
 
 #define MSG_MAX_FIELDS 64
-#define MSG_MAX_DEPTH  32  /* of input, unknown parts included */
-#define MSG_MAX_KEYS   256 /* members of one object of input that no table knows */
 
 #define MSG_TABLE(table_name, type, field_array)                                                             \
     {                                                                                                        \
@@ -118,6 +116,9 @@ struct msg_table {
         ##__VA_ARGS__                                                                                        \
     }
 
+/* True if two fields of a table are spellings of one value. */
+bool msg_field_same(const struct msg_field *a, const struct msg_field *b);
+
 /* Print the struct as one JSON object behind what is in the buffer. */
 void msg_field_print(struct buf *out, const struct msg_table *table, const void *from);
 /* The same in one view: fields whose views are 0 or have a bit of view. */
@@ -131,7 +132,7 @@ void msg_field_write_array(struct msg_json *j, const struct msg_table *table, un
  * Unknown members are ignored, a duplicate key anywhere is an error. On success what the struct points to
  * belongs to it: msg_field_free. On failure: false, nothing is held, *e is ERROR_PERMANENT with the code
  *   JSON_SYNTAX     not JSON, not UTF-8, not an object
- *   JSON_LIMIT      deeper than MSG_MAX_DEPTH, more than MSG_MAX_KEYS unknown members
+ *   JSON_LIMIT      deeper than 32, more than 256 unknown members in one object (msg_scan.h)
  *   JSON_DUPLICATE  a key twice in one object
  *   FIELD_MISSING   a required field is absent or null
  *   FIELD_TYPE      not what the table says

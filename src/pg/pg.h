@@ -73,7 +73,11 @@ struct pg_pool_config {
     int64_t statement_timeout_ms;
     int64_t connect_timeout_ms;
 };
-struct pg_pool *pg_pool_new(struct loop *l, const struct pg_pool_config *cfg); /* starts connecting; strings are copied */
+/* Whether pg_pool_new() would take this url; else false and e says why, without repeating the text. */
+bool pg_url_check(const char *url, struct error *e);
+/* Start connecting: two connections are kept up, up to `size` are made as calls need them. Strings are copied. A malformed
+ * url ends the process (EX_CONFIG): check it before. */
+struct pg_pool *pg_pool_new(struct loop *l, const struct pg_pool_config *cfg);
 void pg_pool_set_password(struct pg_pool *p, const char *password);
 /* Called when the first connection of an outage is up (ready true) and when the last one is gone (false, with the reason). */
 void pg_pool_on_state(struct pg_pool *p, void (*fn)(void *arg, bool ready, const char *reason), void *arg);

@@ -15,10 +15,13 @@ struct coupon_row {
 typedef void coupon_rows_fn(void *arg, const struct coupon_row *rows, size_t n, const struct error *e);
 void coupon_read_all(struct store *s, coupon_rows_fn *done, void *arg); /* ascending by id */
 void coupon_read(struct store *s, const int64_t *ids, size_t n, coupon_rows_fn *done, void *arg);
-/* Create a coupon (rushctl coupon create). PERMANENT with SQLSTATE 23505 when the id is taken. id 0: the next free one. */
-void coupon_create(struct store *s, const struct coupon_row *row, void (*done)(void *arg, int64_t id, const struct error *e), void *arg);
-/* NOTIFY of changes: fn with the coupon's id, or 0 when everything may have changed (after a reconnect). Until store_free. The
- * channel is rushd_coupons, its payload the id; a trigger of the schema sends it at commit. */
+/* Create a coupon (rushctl coupon create). PERMANENT with SQLSTATE 23505 when the id is taken. id 0: the next
+ * free one. */
+void coupon_create(struct store *s, const struct coupon_row *row,
+                   void (*done)(void *arg, int64_t id, const struct error *e), void *arg);
+/* NOTIFY of changes: fn with the coupon's id, or 0 when everything may have changed (after a reconnect).
+ * Until store_free. The channel is rushd_coupons, its payload the id; a trigger of the schema sends it at
+ * commit. */
 void coupon_watch(struct store *s, void (*fn)(void *arg, int64_t coupon_id), void *arg);
 
 struct coupon_request_row {
@@ -28,20 +31,27 @@ struct coupon_request_row {
     int64_t user_coupon_id;
 };
 /* Make accepted requests durable: one unnest INSERT, ON CONFLICT DO NOTHING. */
-void coupon_request_insert(struct store *s, const struct coupon_request_row *rows, size_t n, int64_t deadline_ms, store_done_fn *done, void *arg);
-/* Requests of a coupon without an outcome, for rebuilding its line: at most limit of them after (user_id, requested_at_us) of the
- * last one read, in that order; 0, 0 starts. */
-typedef void coupon_request_rows_fn(void *arg, const struct coupon_request_row *rows, size_t n, const struct error *e);
-void coupon_request_open(struct store *s, int64_t coupon_id, int64_t after_user_id, int64_t after_requested_at_us, size_t limit,
-                         coupon_request_rows_fn *done, void *arg);
-/* The highest ticket and the newest requestedAt that PostgreSQL knows of a coupon, 0 without any: counters in Redis continue above
- * them after a loss. */
+void coupon_request_insert(struct store *s, const struct coupon_request_row *rows, size_t n,
+                           int64_t deadline_ms, store_done_fn *done, void *arg);
+/* Requests of a coupon without an outcome, for rebuilding its line: at most limit of them after (user_id,
+ * requested_at_us) of the last one read, in that order; 0, 0 starts. */
+typedef void coupon_request_rows_fn(void *arg, const struct coupon_request_row *rows, size_t n,
+                                    const struct error *e);
+void coupon_request_open(struct store *s, int64_t coupon_id, int64_t after_user_id,
+                         int64_t after_requested_at_us, size_t limit, coupon_request_rows_fn *done,
+                         void *arg);
+/* The highest ticket and the newest requestedAt that PostgreSQL knows of a coupon, 0 without any: counters in
+ * Redis continue above them after a loss. */
 void coupon_request_highest(struct store *s, int64_t coupon_id,
-                            void (*done)(void *arg, int64_t ticket, int64_t requested_at_us, const struct error *e), void *arg);
-/* The newest request of a user; found false when there is none. When none, but the user holds the coupon (issued another way):
- * decided, success, with user_coupon_id. */
+                            void (*done)(void *arg, int64_t ticket, int64_t requested_at_us,
+                                         const struct error *e),
+                            void *arg);
+/* The newest request of a user; found false when there is none. When none, but the user holds the coupon
+ * (issued another way): decided, success, with user_coupon_id. */
 void coupon_request_latest(struct store *s, int64_t coupon_id, int64_t user_id,
-                           void (*done)(void *arg, bool found, const struct coupon_request_row *row, const struct error *e), void *arg);
+                           void (*done)(void *arg, bool found, const struct coupon_request_row *row,
+                                        const struct error *e),
+                           void *arg);
 
 struct user_coupon_row {
     int64_t user_coupon_id, coupon_id;
@@ -52,9 +62,13 @@ struct user_coupon_row {
 };
 /* Newest first, at most 1000. */
 void user_coupon_list(struct store *s, int64_t user_id,
-                      void (*done)(void *arg, const struct user_coupon_row *rows, size_t n, const struct error *e), void *arg);
-/* Users that hold a coupon, ascending, at most limit after after_user_id: for rebuilding coupon:issued:{id}. */
+                      void (*done)(void *arg, const struct user_coupon_row *rows, size_t n,
+                                   const struct error *e),
+                      void *arg);
+/* Users that hold a coupon, ascending, at most limit after after_user_id: for rebuilding coupon:issued:{id}.
+ */
 void user_coupon_holders(struct store *s, int64_t coupon_id, int64_t after_user_id, size_t limit,
-                         void (*done)(void *arg, const int64_t *user_ids, size_t n, const struct error *e), void *arg);
+                         void (*done)(void *arg, const int64_t *user_ids, size_t n, const struct error *e),
+                         void *arg);
 
 #endif

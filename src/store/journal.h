@@ -6,11 +6,14 @@
 
 /* Which of these orders were forwarded to the data platform already (ascending subset). */
 void platform_forwarded_read(struct store *s, const int64_t *order_ids, size_t n,
-                             void (*done)(void *arg, const int64_t *order_ids, size_t n, const struct error *e), void *arg);
-void platform_forwarded_insert(struct store *s, const int64_t *order_ids, size_t n, store_done_fn *done, void *arg);
+                             void (*done)(void *arg, const int64_t *order_ids, size_t n,
+                                          const struct error *e),
+                             void *arg);
+void platform_forwarded_insert(struct store *s, const int64_t *order_ids, size_t n, store_done_fn *done,
+                               void *arg);
 
 /* A dead letter of event.publisher.type = local. */
-void dead_letter_insert(struct store *s, const char *topic, struct slice key, struct slice payload, const char *reason,
-                        store_done_fn *done, void *arg);
+void dead_letter_insert(struct store *s, const char *topic, struct slice key, struct slice payload,
+                        const char *reason, store_done_fn *done, void *arg);
 
 #endif

@@ -1,8 +1,10 @@
-/* The transaction of a batch of orders and charges: lock, read facts, write sets, commit (contract section 6).
+/* The transaction of a batch of orders and charges: lock, read facts, write sets, commit (contract section
+ * 6).
  *
- * One round trip locks and reads: transaction token, idempotency claims (pg_try_advisory_xact_lock, sorted), stored answers,
- * products, balances (with their users), user coupons: each sorted, FOR NO KEY UPDATE, in that order. A second writes one
- * set-based statement per table and checks the planned row counts; a third commits.
+ * One round trip locks and reads: transaction token, idempotency claims (pg_try_advisory_xact_lock, sorted),
+ * stored answers, products, balances (with their users), user coupons: each sorted, FOR NO KEY UPDATE, in
+ * that order. A second writes one set-based statement per table and checks the planned row counts; a third
+ * commits.
  */
 #ifndef RUSHD_STORE_ORDER_TX_H
 #define RUSHD_STORE_ORDER_TX_H
@@ -53,8 +55,8 @@ struct order_tx_coupon {
 };
 /* The stored answer of a key, at the index of the key in the locks. */
 struct order_tx_answer {
-    bool claimed;  /* false: the same key is running in another transaction now */
-    bool decided;  /* an answer is stored */
+    bool claimed; /* false: the same key is running in another transaction now */
+    bool decided; /* an answer is stored */
     int status;
     const char *body_hash;
     const char *body;
@@ -109,7 +111,7 @@ struct order_tx_decided { /* an answer to remember */
     const char *body;
 };
 struct order_tx_writes {
-    int64_t at_us; /* created_at of every row, day of the sales */
+    int64_t at_us; /* created_at of every row, its local day is the day of the sales */
     const struct order_tx_order *orders;
     size_t norders;
     const struct order_tx_line *lines;
@@ -127,7 +129,8 @@ struct order_tx_writes {
 };
 
 struct order_tx_ops {
-    /* Everything is locked. Answer now or later in this turn with order_tx_write() or order_tx_abort(). */
+    /* Everything is locked. Answer now or later in this turn with order_tx_write() or order_tx_abort(),
+     * unless on_end comes first. */
     void (*on_locked)(void *arg, struct order_tx *tx, const struct order_tx_facts *facts);
     /* Once, the last call. error.code is the SQLSTATE when the database refused. */
     void (*on_end)(void *arg, enum store_end end, const struct error *e);
@@ -135,11 +138,15 @@ struct order_tx_ops {
 
 struct order_tx *order_tx_lock(struct store *s, const struct order_tx_locks *locks, int64_t deadline_ms,
                                const struct order_tx_ops *ops, void *arg);
-/* Write and commit. A write that reports another row count than planned rolls back with kind BUG. */
+/* Write and commit. A write that reports another row count than planned rolls back with kind BUG; a balance
+ * that another transaction created since the lock rolls back RETRIABLE with code RACE. Arrays may be empty.
+ */
 void order_tx_write(struct order_tx *tx, const struct order_tx_writes *writes);
 void order_tx_abort(struct order_tx *tx); /* nothing to write: on_end(ROLLED_BACK, kind NONE) follows */
 
-/* Rows of idempotency_keys and tx_tokens that are past their time, a small batch each. done gets how many went. */
+/* Rows of idempotency_keys and tx_tokens made before these instants, at most limit each. done gets how many
+ * went. A token may only go when no transaction that carries it can still be settled: keep them for minutes.
+ */
 void order_tx_expire(struct store *s, int64_t keys_older_than_us, int64_t tokens_older_than_us, size_t limit,
                      void (*done)(void *arg, int64_t keys, int64_t tokens, const struct error *e), void *arg);
 

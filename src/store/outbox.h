@@ -11,12 +11,16 @@ struct outbox_row {
     int attempts;
     int published; /* bit per topic done */
 };
-/* Claim rows that are due: FOR UPDATE SKIP LOCKED, available_at grows with the attempts (from base_ms, at most max_ms), committed
- * before done is called. Rows in `skip` (ascending; in flight on this node) are left alone. */
-void outbox_claim(struct store *s, size_t limit, int64_t base_ms, int64_t max_ms, const int64_t *skip, size_t nskip,
-                  void (*done)(void *arg, const struct outbox_row *rows, size_t n, const struct error *e), void *arg);
+/* Claim rows that are due: FOR UPDATE SKIP LOCKED, available_at grows with the attempts (from base_ms, at
+ * most max_ms), committed before done is called. Rows in `skip` (ascending; in flight on this node) are left
+ * alone. */
+void outbox_claim(struct store *s, size_t limit, int64_t base_ms, int64_t max_ms, const int64_t *skip,
+                  size_t nskip,
+                  void (*done)(void *arg, const struct outbox_row *rows, size_t n, const struct error *e),
+                  void *arg);
 void outbox_delete(struct store *s, const int64_t *order_ids, size_t n, store_done_fn *done, void *arg);
-void outbox_mark(struct store *s, int64_t order_id, int published, store_done_fn *done, void *arg); /* or-ed in */
+void outbox_mark(struct store *s, int64_t order_id, int published, store_done_fn *done,
+                 void *arg); /* or-ed in */
 /* A permanent publish error: the relay leaves the row alone from now on. */
 void outbox_park(struct store *s, int64_t order_id, const char *reason, store_done_fn *done, void *arg);
 struct outbox_state {
@@ -24,6 +28,8 @@ struct outbox_state {
     int64_t parked;    /* rows with a permanent error */
     int64_t oldest_us; /* created_at of the oldest, 0 when empty */
 };
-void outbox_read_state(struct store *s, void (*done)(void *arg, const struct outbox_state *st, const struct error *e), void *arg);
+void outbox_read_state(struct store *s,
+                       void (*done)(void *arg, const struct outbox_state *st, const struct error *e),
+                       void *arg);
 
 #endif

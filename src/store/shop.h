@@ -13,7 +13,8 @@ struct user_row {
     money balance;
 };
 void user_read(struct store *s, const int64_t *ids, size_t n,
-               void (*done)(void *arg, const struct user_row *rows, size_t n, const struct error *e), void *arg);
+               void (*done)(void *arg, const struct user_row *rows, size_t n, const struct error *e),
+               void *arg);
 
 struct balance_tx_row {
     int64_t id;
@@ -24,7 +25,9 @@ struct balance_tx_row {
 };
 /* Newest first; before_id 0 starts at the newest. */
 void balance_history(struct store *s, int64_t user_id, int64_t before_id, size_t limit,
-                     void (*done)(void *arg, const struct balance_tx_row *rows, size_t n, const struct error *e), void *arg);
+                     void (*done)(void *arg, const struct balance_tx_row *rows, size_t n,
+                                  const struct error *e),
+                     void *arg);
 
 struct product_row {
     int64_t id;
@@ -37,7 +40,8 @@ struct product_row {
 };
 typedef void product_rows_fn(void *arg, const struct product_row *rows, size_t n, const struct error *e);
 void product_read(struct store *s, const int64_t *ids, size_t n, product_rows_fn *done, void *arg);
-void product_page(struct store *s, int64_t after_id, size_t limit, product_rows_fn *done, void *arg); /* ascending */
+void product_page(struct store *s, int64_t after_id, size_t limit, product_rows_fn *done,
+                  void *arg); /* ascending */
 
 struct product_sales_row {
     int64_t product_id;
@@ -47,7 +51,9 @@ struct product_sales_row {
 };
 /* Sums of product_sales_daily: all days, and days from first_day ("yyyy-MM-dd") on. */
 void product_sales(struct store *s, const int64_t *ids, size_t n, const char *first_day,
-                   void (*done)(void *arg, const struct product_sales_row *rows, size_t n, const struct error *e), void *arg);
+                   void (*done)(void *arg, const struct product_sales_row *rows, size_t n,
+                                const struct error *e),
+                   void *arg);
 
 struct order_item_row {
     int64_t id, product_id;
@@ -65,6 +71,7 @@ struct order_row {
 };
 typedef void order_rows_fn(void *arg, const struct order_row *rows, size_t n, const struct error *e);
 void order_read(struct store *s, int64_t order_id, order_rows_fn *done, void *arg); /* n is 0 or 1 */
-void order_page(struct store *s, int64_t user_id, int64_t before_id, size_t limit, order_rows_fn *done, void *arg); /* newest first */
+void order_page(struct store *s, int64_t user_id, int64_t before_id, size_t limit, order_rows_fn *done,
+                void *arg); /* newest first */
 
 #endif

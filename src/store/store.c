@@ -22,8 +22,7 @@ void store_free(struct store *s)
         return;
     coupon_watch_free(s);
     store_ids_free(s);
-    for (int i = 0; i < STORE_COLUMNS_MAX; i++)
-        buf_free(&s->columns.array[i]);
+    store_columns_free(&s->columns);
     mem_free(s);
 }
 
@@ -56,6 +55,12 @@ struct pg_params *store_columns_ids(struct store_columns *c, const int64_t *ids,
     for (size_t i = 0; i < n; i++)
         pg_array_i64(&c->array[0], ids[i]);
     return store_columns_end(c);
+}
+
+void store_columns_free(struct store_columns *c)
+{
+    for (int i = 0; i < STORE_COLUMNS_MAX; i++)
+        buf_free(&c->array[i]);
 }
 
 const char *store_number(struct store_number *n, int64_t v)

@@ -33,6 +33,7 @@ void store_columns_begin(struct store_columns *c, int n);
 struct pg_params *store_columns_end(struct store_columns *c);
 /* One array of ids as $1. */
 struct pg_params *store_columns_ids(struct store_columns *c, const int64_t *ids, size_t n);
+void store_columns_free(struct store_columns *c);
 
 struct store_number { /* a scalar parameter in text form */
     char text[24];

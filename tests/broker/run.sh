@@ -21,5 +21,5 @@ kafka_archive
 pg_start fast "$(port_find)" && redis_start fast "$(port_find)" && kafka_start || exit 1
 export RUSHD_TEST_PG_DIR="$PG_DIR" RUSHD_TEST_PG_PORT="$PG_PORT"
 export RUSHD_TEST_REDIS_SOCKET="$REDIS_SOCKET" RUSHD_TEST_REDIS_PORT="$REDIS_PORT"
-export RUSHD_TEST_KAFKA="$KAFKA_BOOTSTRAP"
+export RUSHD_TEST_KAFKA="$KAFKA_BOOTSTRAP" RUSHD_TEST_KAFKA_LIBS="$KAFKA_LIBS"
 runner_main broker "$@"

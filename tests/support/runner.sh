@@ -9,7 +9,8 @@
 #   RUSHD_TEST_PG_URL         libpq URL of an empty database of its own, over the socket
 #   RUSHD_TEST_PG_DIR         directory of the socket; RUSHD_TEST_PG_PORT the loopback port
 #   RUSHD_TEST_REDIS_SOCKET   Redis, emptied before each program; RUSHD_TEST_REDIS_PORT the loopback port
-#   RUSHD_TEST_KAFKA          bootstrap servers of a real Apache Kafka (tests/broker only)
+#   RUSHD_TEST_KAFKA          bootstrap servers of a real Apache Kafka (tests/broker only);
+#                             RUSHD_TEST_KAFKA_LIBS its jars
 #   RUSHD_TEST_SERVICE        command that stops, kills, starts, pauses and resumes a service:
 #                             "$RUSHD_TEST_SERVICE pg kill", see tests/support/service
 #   RUSHD_TEST_SRCDIR, RUSHD_TEST_BUILDDIR

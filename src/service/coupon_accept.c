@@ -1,0 +1,281 @@
+/* Accepting a request for a coupon (contract section 4, step 1).
+ *
+ *   user      known and ACTIVE (merged look-up, at most a second old)
+ *   coupon    its verdict, at most a second old; issuing decides again, for good
+ *   line      one script: issued, verdict, pending, full, else ticket and place
+ *   durable   with coupon.accept.durability = database the row is in PostgreSQL before the 202; rows that
+ * arrive while one insert runs share the next
+ *
+ * When the row certainly was not written, the place in line is given back and the client is told to try
+ * again; when the member is on its way already, or the outcome is unknown, that is what the client is told.
+ */
+#include "service/coupon_accept.h"
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/metric.h"
+#include "base/queue.h"
+#include "loop/loop.h"
+#include "service/coupon.h"
+#include "store/coupon_line.h"
+
+LOG_DEFINE(log_accept, "rushd.coupon.accept");
+
+#define INSERT_MAX        1000
+#define INSERT_TIMEOUT_MS 5000
+
+struct accept {
+    TAILQ_ENTRY(accept) link;
+    struct coupon_accept *owner;
+    int64_t coupon_id, user_id;
+    enum refusal_code verdict; /* why the coupon cannot be had now; NONE: it can */
+    struct coupon_line_ticket ticket;
+    coupon_accept_fn *done;
+    void *arg;
+};
+
+/* One insert of many rows. */
+struct insert {
+    struct coupon_accept *owner;
+    struct accepts list;
+};
+
+static const struct metric_def outcome_def = {.name = "rushd.coupon.requests",
+                                              .type = METRIC_COUNTER,
+                                              .help = "Coupon requests by answer.",
+                                              .labels = {"outcome"}};
+
+static void count(const char *outcome)
+{
+    metric_add(metric_series(metric_register(&outcome_def), &outcome), 1);
+}
+
+static void finish_refused(struct accept *a, enum refusal_code code)
+{
+    count(refusal_word(code));
+    const struct refusal why = {.code = code};
+    a->done(a->arg, NULL, &why);
+    mem_free(a);
+}
+
+int64_t coupon_estimate_s(const struct coupon_accept *a, int64_t coupon_id, int64_t position)
+{
+    if (position <= 0)
+        return 0;
+    double per_second =
+        a->cfg.drain_per_tick ? (double)a->cfg.drain_per_tick * 1000 / (double)a->cfg.interval_ms : 0;
+    double measured = a->drain ? coupon_drain_rate(a->drain, coupon_id) : 0;
+    if (per_second <= 0 || (measured > 0 && measured < per_second))
+        per_second = measured > 0 ? measured : (double)a->cfg.window * 1000 / (double)a->cfg.interval_ms;
+    int64_t seconds = (int64_t)((double)position / per_second);
+    return seconds + 1;
+}
+
+static void finish_accepted(struct accept *a)
+{
+    count("accepted");
+    const struct coupon_accepted accepted = {a->ticket.ticket, a->ticket.position, a->ticket.size,
+                                             coupon_estimate_s(a->owner, a->coupon_id, a->ticket.position)};
+    a->done(a->arg, &accepted, NULL);
+    mem_free(a);
+}
+
+/* --- durable
+ * ----------------------------------------------------------------------------------------------------- */
+
+static void insert_rows(void *arg);
+
+static void on_cancelled(void *arg, bool removed, const struct error *e)
+{
+    bool certain = removed && (!e || e->kind == ERROR_NONE);
+    finish_refused(arg, certain ? REFUSAL_SERVICE_UNAVAILABLE : REFUSAL_OUTCOME_UNKNOWN);
+}
+
+static void on_inserted(void *arg, const struct error *e)
+{
+    struct insert *in = arg;
+    struct coupon_accept *o = in->owner;
+    bool ok = !e || e->kind == ERROR_NONE;
+    if (!ok)
+        log_warn(&log_accept, "accepted requests could not be written", LOG_ERR(e));
+    struct accept *a;
+    while ((a = TAILQ_FIRST(&in->list))) {
+        TAILQ_REMOVE(&in->list, a, link);
+        if (ok)
+            finish_accepted(a);
+        else if (e->kind == ERROR_UNKNOWN)
+            finish_refused(a, REFUSAL_OUTCOME_UNKNOWN);
+        else
+            coupon_line_cancel(o->store, a->coupon_id, a->user_id, a->ticket.requested_at_us, on_cancelled,
+                               a);
+    }
+    mem_free(in);
+    o->inserting = false;
+    if (!TAILQ_EMPTY(&o->to_insert))
+        loop_defer(o->loop, &o->insert_task);
+}
+
+static void insert_rows(void *arg)
+{
+    struct coupon_accept *o = arg;
+    if (o->inserting || TAILQ_EMPTY(&o->to_insert))
+        return;
+    struct insert *in = mem_zalloc(sizeof *in);
+    in->owner = o;
+    TAILQ_INIT(&in->list);
+    struct coupon_request_row *rows = mem_array(INSERT_MAX, sizeof *rows);
+    size_t n = 0;
+    struct accept *a;
+    while (n < INSERT_MAX && (a = TAILQ_FIRST(&o->to_insert))) {
+        TAILQ_REMOVE(&o->to_insert, a, link);
+        TAILQ_INSERT_TAIL(&in->list, a, link);
+        rows[n++] = (struct coupon_request_row){.coupon_id = a->coupon_id,
+                                                .user_id = a->user_id,
+                                                .requested_at_us = a->ticket.requested_at_us,
+                                                .ticket = a->ticket.ticket};
+    }
+    o->inserting = true;
+    coupon_request_insert(o->store, rows, n, INSERT_TIMEOUT_MS, on_inserted, in);
+    mem_free(rows);
+}
+
+/* --- line
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+static void on_added(void *arg, const struct coupon_line_ticket *t, const struct error *e)
+{
+    struct accept *a = arg;
+    struct coupon_accept *o = a->owner;
+    if (e && e->kind != ERROR_NONE) {
+        finish_refused(a, e->kind == ERROR_UNKNOWN ? REFUSAL_OUTCOME_UNKNOWN : REFUSAL_SERVICE_UNAVAILABLE);
+        return;
+    }
+    a->ticket = *t;
+    switch (t->answer) {
+    case COUPON_LINE_ISSUED:
+        finish_refused(a, REFUSAL_COUPON_ALREADY_ISSUED);
+        break;
+    case COUPON_LINE_REFUSED:
+        finish_refused(a, a->verdict);
+        break;
+    case COUPON_LINE_PENDING:
+        finish_refused(a, REFUSAL_COUPON_REQUEST_PENDING);
+        break;
+    case COUPON_LINE_FULL:
+        finish_refused(a, REFUSAL_SERVICE_UNAVAILABLE);
+        break;
+    case COUPON_LINE_ACCEPTED:
+        FAULT_POINT("coupon-accepted");
+        if (!o->cfg.durable_accept) {
+            finish_accepted(a);
+            break;
+        }
+        TAILQ_INSERT_TAIL(&o->to_insert, a, link);
+        loop_defer(o->loop, &o->insert_task);
+    }
+}
+
+enum refusal_code coupon_verdict(const struct coupon_row *row, int64_t now_us)
+{
+    if (!row)
+        return REFUSAL_COUPON_NOT_FOUND;
+    if (row->issued >= row->max_issuance || strcmp(row->status, "SOLD_OUT") == 0)
+        return REFUSAL_COUPON_SOLD_OUT;
+    if (strcmp(row->status, "ACTIVE") != 0 || now_us < row->valid_from_us || now_us >= row->valid_to_us)
+        return REFUSAL_COUPON_NOT_ISSUABLE;
+    return REFUSAL_NONE;
+}
+
+static void on_coupon(void *arg, const struct coupon_row *row, const struct error *e)
+{
+    struct accept *a = arg;
+    if (e->kind != ERROR_NONE) {
+        finish_refused(a, REFUSAL_SERVICE_UNAVAILABLE);
+        return;
+    }
+    a->verdict = coupon_verdict(row, clock_real_us());
+    if (!row) /* nobody holds a coupon that does not exist */
+        finish_refused(a, a->verdict);
+    else
+        coupon_line_add(a->owner->store, a->coupon_id, a->user_id, a->verdict == REFUSAL_NONE,
+                        a->owner->cfg.max_waiting, a->owner->cfg.ttl_ms, on_added, a);
+}
+
+static void on_user(void *arg, const struct user_row *row, const struct error *e)
+{
+    struct accept *a = arg;
+    if (e->kind != ERROR_NONE)
+        finish_refused(a, REFUSAL_SERVICE_UNAVAILABLE);
+    else if (!row || strcmp(row->status, "ACTIVE") != 0)
+        finish_refused(a, REFUSAL_COUPON_USER_NOT_FOUND);
+    else
+        coupon_cache_get(a->owner->cache, a->coupon_id, on_coupon, a);
+}
+
+/* --- submitting
+ * ------------------------------------------------------------------------------------------------------ */
+
+static void send_invalid(void *arg)
+{
+    struct coupon_accept *o = arg;
+    struct accept *a;
+    while ((a = TAILQ_FIRST(&o->invalid))) {
+        TAILQ_REMOVE(&o->invalid, a, link);
+        finish_refused(a, a->verdict);
+    }
+}
+
+void coupon_accept(struct coupon_accept *o, int64_t coupon_id, int64_t user_id, coupon_accept_fn *done,
+                   void *arg)
+{
+    struct accept *a = mem_zalloc(sizeof *a);
+    *a = (struct accept){.owner = o, .coupon_id = coupon_id, .user_id = user_id, .done = done, .arg = arg};
+    if (user_id <= 0 || coupon_id <= 0) {
+        a->verdict = user_id <= 0 ? REFUSAL_INVALID_COUPON_USER_ID : REFUSAL_INVALID_COUPON_ID;
+        TAILQ_INSERT_TAIL(&o->invalid, a, link);
+        loop_defer(o->loop, &o->invalid_task);
+        return;
+    }
+    user_lookup(o->cache, user_id, false, on_user, a);
+}
+
+struct coupon_accept *coupon_accept_new(struct loop *l, struct store *s, struct coupon_cache *cache,
+                                        const struct coupon_config *cfg)
+{
+    struct coupon_accept *o = mem_zalloc(sizeof *o);
+    o->loop = l;
+    o->store = s;
+    o->cache = cache;
+    o->cfg = *cfg;
+    TAILQ_INIT(&o->to_insert);
+    TAILQ_INIT(&o->invalid);
+    o->insert_task = (struct loop_task){.run = insert_rows, .arg = o};
+    o->invalid_task = (struct loop_task){.run = send_invalid, .arg = o};
+    return o;
+}
+
+void coupon_accept_use_rates(struct coupon_accept *a, struct coupon_drain *d)
+{
+    a->drain = d;
+}
+
+static void drop(struct accepts *list)
+{
+    struct accept *a;
+    while ((a = TAILQ_FIRST(list))) {
+        TAILQ_REMOVE(list, a, link);
+        mem_free(a);
+    }
+}
+
+void coupon_accept_free(struct coupon_accept *o)
+{
+    if (!o)
+        return;
+    loop_defer_cancel(o->loop, &o->insert_task);
+    loop_defer_cancel(o->loop, &o->invalid_task);
+    drop(&o->to_insert);
+    drop(&o->invalid);
+    mem_free(o);
+}

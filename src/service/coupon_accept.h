@@ -1,0 +1,30 @@
+/* What accepting and status share: private to the two files. */
+#ifndef RUSHD_SERVICE_COUPON_ACCEPT_H
+#define RUSHD_SERVICE_COUPON_ACCEPT_H
+
+#include "base/queue.h"
+#include "loop/loop.h"
+#include "service/coupon.h"
+
+struct accept;
+TAILQ_HEAD(accepts, accept);
+
+struct coupon_accept {
+    struct loop *loop;
+    struct store *store;
+    struct coupon_cache *cache;
+    struct coupon_drain *drain; /* for measured rates; may be NULL */
+    struct coupon_config cfg;
+    struct accepts to_insert;
+    struct accepts invalid; /* refused without a question, answered at the end of the turn */
+    bool inserting;
+    struct loop_task insert_task, invalid_task;
+};
+
+/* Seconds until the member at this place is likely to be published: by the measured rate, else by the
+ * configured one. */
+int64_t coupon_estimate_s(const struct coupon_accept *a, int64_t coupon_id, int64_t position);
+/* Why the coupon cannot be issued at this instant; NONE when it can. row may be NULL. */
+enum refusal_code coupon_verdict(const struct coupon_row *row, int64_t now_us);
+
+#endif

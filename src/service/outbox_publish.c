@@ -1,0 +1,487 @@
+/* From a committed order to its topics.
+ *
+ *   publish   the order becomes a flight and joins the line of those to send
+ *   pump      sends OrderCompleted, one ProductRanking per product, DataPlatform; stops while the sink is
+ * full reports   all good: the row's id joins those to delete; a permanent failure parks the row; anything
+ * else leaves the row to the relay, whose next claim publishes it again with the same ids (consumers know
+ * them) delete    by 500, or each second, never inside an order's transaction relay     each second claims
+ * rows that are due: of a node that died, of failed reports, of a full sink
+ *
+ * A flight lives until its last report is in, so a report's argument is always alive. */
+#include "service/outbox_publish.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/metric.h"
+#include "base/queue.h"
+#include "loop/loop.h"
+
+LOG_DEFINE(log_outbox, "rushd.outbox");
+
+#define ORDER_TOPICS  3 /* EVENT_ORDER_COMPLETED .. EVENT_DATA_PLATFORM */
+#define DELETE_BATCH  500
+#define CLAIM_BATCH   500
+#define CLAIM_BASE_MS 30000
+#define CLAIM_MAX_MS  600000
+#define STATE_TICKS   5 /* seconds between readings of the table's state */
+#define RETRY_SEND_MS 20
+
+struct flight {
+    TAILQ_ENTRY(flight) link; /* in the line to send */
+    struct outbox_publisher *publisher;
+    int64_t order_id;
+    struct buf payload; /* until parsed */
+    char *request_id;
+    struct msg_order order;
+    struct msg_order_product *products;
+    size_t nproducts;
+    bool parsed;
+    int topic; /* next message to send */
+    size_t product;
+    bool sent;                       /* everything is sent or given up */
+    size_t outstanding;              /* reports to come */
+    size_t topic_left[ORDER_TOPICS]; /* messages of the topic without a good report */
+    int published;                   /* bits of finished topics */
+    bool failed;                     /* leave the row to the relay */
+    char park_reason[200];
+};
+TAILQ_HEAD(flights, flight);
+
+struct id_list {
+    int64_t *ids;
+    size_t len, cap;
+};
+
+struct outbox_publisher {
+    struct loop *loop;
+    struct store *store;
+    struct event_sink sink;
+    struct outbox_publisher_config cfg;
+    struct map *flights; /* by order id */
+    struct flights to_send;
+    struct id_list done; /* rows to delete */
+    struct id_list deleting;
+    bool delete_running, relay_run, claiming, reading_state;
+    struct outbox_state state;
+    int ticks;
+    struct buf value; /* of the message being sent; the sink copies */
+    struct loop_timer *tick, *retry;
+    struct loop_task pump_task;
+    void (*drained)(void *arg);
+    void *drained_arg;
+    struct loop_timer *drain_timer;
+};
+
+static const struct metric_def events_def = {.name = "rushd.outbox.events",
+                                             .type = METRIC_COUNTER,
+                                             .help = "Messages of committed orders by report.",
+                                             .labels = {"outcome"}};
+static const struct metric_def relayed_def = {
+    .name = "rushd.outbox.relayed", .type = METRIC_COUNTER, .help = "Orders that the relay published again."};
+static const struct metric_def rows_def = {.name = "rushd.outbox.rows",
+                                           .type = METRIC_GAUGE,
+                                           .help = "Rows of the outbox (10,000 stands for more)."};
+static const struct metric_def parked_def = {
+    .name = "rushd.outbox.parked", .type = METRIC_GAUGE, .help = "Rows with a permanent publish error."};
+static const struct metric_def oldest_def = {.name = "rushd.outbox.oldest.age",
+                                             .type = METRIC_GAUGE,
+                                             .unit = "seconds",
+                                             .help = "Age of the oldest row of the outbox."};
+
+static void count_event(const char *outcome)
+{
+    metric_add(metric_series(metric_register(&events_def), &outcome), 1);
+}
+
+static void id_list_add(struct id_list *l, int64_t id)
+{
+    if (l->len == l->cap) {
+        l->cap = l->cap ? l->cap * 2 : 64;
+        l->ids = mem_grow(l->ids, l->cap, sizeof *l->ids);
+    }
+    l->ids[l->len++] = id;
+}
+
+static void check_drained(struct outbox_publisher *p)
+{
+    if (!p->drained || map_len(p->flights) || p->done.len || p->delete_running)
+        return;
+    void (*drained)(void *arg) = p->drained;
+    p->drained = NULL;
+    loop_timer_stop(p->drain_timer);
+    drained(p->drained_arg);
+}
+
+/* --- deleting
+ * ----------------------------------------------------------------------------------------------------- */
+
+static void on_deleted(void *arg, const struct error *e)
+{
+    struct outbox_publisher *p = arg;
+    p->delete_running = false;
+    if (e && e->kind != ERROR_NONE) {
+        log_warn(&log_outbox, "rows could not be deleted, will try again", LOG_ERR(e),
+                 LOG_I("rows", p->deleting.len));
+        for (size_t i = 0; i < p->deleting.len; i++)
+            id_list_add(&p->done, p->deleting.ids[i]);
+    }
+    p->deleting.len = 0;
+    check_drained(p);
+}
+
+static void delete_done(struct outbox_publisher *p)
+{
+    if (p->delete_running || !p->done.len)
+        return;
+    struct id_list empty = p->deleting;
+    p->deleting = p->done;
+    p->done = empty;
+    p->delete_running = true;
+    outbox_delete(p->store, p->deleting.ids, p->deleting.len, on_deleted, p);
+}
+
+/* --- a flight
+ * ------------------------------------------------------------------------------------------------------- */
+
+static void flight_free(struct flight *f)
+{
+    buf_free(&f->payload);
+    if (f->parsed)
+        msg_order_free(&f->order);
+    mem_free(f->products);
+    mem_free(f->request_id);
+    mem_free(f);
+}
+
+static void on_ignored(void *arg, const struct error *e)
+{
+    if (e && e->kind != ERROR_NONE)
+        log_warn(&log_outbox, "mark of an outbox row failed", LOG_ERR(e));
+}
+
+static void finish(struct flight *f)
+{
+    struct outbox_publisher *p = f->publisher;
+    map_del(p->flights, f->order_id);
+    if (*f->park_reason) {
+        log_error(&log_outbox, "order cannot be published", LOG_I("order_id", f->order_id),
+                  LOG_S("error", f->park_reason));
+        outbox_park(p->store, f->order_id, f->park_reason, on_ignored, NULL);
+    } else if (!f->failed) {
+        id_list_add(&p->done, f->order_id);
+        if (p->done.len >= DELETE_BATCH)
+            delete_done(p);
+    }
+    flight_free(f);
+    check_drained(p);
+}
+
+static void give_up(struct flight *f, const struct error *e)
+{
+    f->failed = true;
+    if (e->kind == ERROR_PERMANENT)
+        str_copy(f->park_reason, sizeof f->park_reason, e->text);
+}
+
+static void on_report(void *arg, uint64_t topic, enum event_report report, const struct error *e)
+{
+    struct flight *f = arg;
+    struct outbox_publisher *p = f->publisher;
+    f->outstanding--;
+    if (report == EVENT_DELIVERED) {
+        count_event("delivered");
+        if (--f->topic_left[topic] == 0) {
+            f->published |= 1 << topic;
+            if (p->cfg.per_topic_marks)
+                outbox_mark(p->store, f->order_id, 1 << topic, on_ignored, NULL);
+        }
+    } else {
+        count_event(report == EVENT_NOT_DELIVERED ? "failed" : "unknown");
+        give_up(f, e);
+    }
+    if (f->sent && !f->outstanding)
+        finish(f);
+    if (!TAILQ_EMPTY(&p->to_send))
+        loop_defer(p->loop, &p->pump_task);
+}
+
+static bool parse(struct flight *f)
+{
+    if (f->parsed)
+        return true;
+    struct error e = ERROR_INIT;
+    f->parsed = msg_order_parse_outbox(f->payload.data, f->payload.len, &f->order, &e);
+    if (!f->parsed) {
+        give_up(f, &e);
+        return false;
+    }
+    buf_free(&f->payload);
+    f->products = mem_array(f->order.nitems, sizeof *f->products);
+    f->nproducts = msg_order_products(&f->order, f->products);
+    f->topic_left[EVENT_ORDER_COMPLETED] = f->topic_left[EVENT_DATA_PLATFORM] = 1;
+    f->topic_left[EVENT_PRODUCT_RANKING] = f->nproducts;
+    return true;
+}
+
+static bool send_message(struct flight *f, struct error *e)
+{
+    struct outbox_publisher *p = f->publisher;
+    struct buf *value = &p->value;
+    buf_clear(value);
+    int64_t key_id = f->order_id;
+    if (f->topic == EVENT_ORDER_COMPLETED)
+        msg_order_completed_print(value, &f->order, p->cfg.schema);
+    else if (f->topic == EVENT_DATA_PLATFORM)
+        msg_data_platform_print(value, &f->order, p->cfg.schema, clock_real_us());
+    else {
+        key_id = f->products[f->product].product_id;
+        msg_product_ranking_print(value, &f->order, &f->products[f->product], p->cfg.schema);
+    }
+    char key[24];
+    int n = snprintf(key, sizeof key, "%lld", (long long)key_id);
+    const struct event_header header = {"X-Request-Id", f->request_id,
+                                        f->request_id ? strlen(f->request_id) : 0};
+    return p->sink.ops->send(p->sink.self, (enum event_topic)f->topic, (struct slice){key, (size_t)n},
+                             buf_slice(value), &header, f->request_id ? 1 : 0, on_report, f,
+                             (uint64_t)f->topic, e);
+}
+
+/* Step to the next message; false behind the last one. */
+static bool next_message(struct flight *f)
+{
+    if (f->topic == EVENT_PRODUCT_RANKING && ++f->product < f->nproducts)
+        return true;
+    do
+        f->topic++;
+    while (f->topic < ORDER_TOPICS && (f->published & (1 << f->topic)));
+    return f->topic < ORDER_TOPICS;
+}
+
+/* Send what is left of a flight. False when the sink wants to be asked later. */
+static bool send_flight(struct flight *f)
+{
+    struct outbox_publisher *p = f->publisher;
+    bool more = parse(f);
+    while (more && (f->published & (1 << f->topic)))
+        more = next_message(f);
+    while (more) {
+        struct error e = ERROR_INIT;
+        if (p->sink.ops->full(p->sink.self))
+            return false;
+        if (!send_message(f, &e)) {
+            if (e.kind != ERROR_PERMANENT)
+                return false;
+            give_up(f, &e);
+            break;
+        }
+        FAULT_POINT("relay-batch");
+        f->outstanding++;
+        more = next_message(f);
+    }
+    return true;
+}
+
+static void pump(void *arg)
+{
+    struct outbox_publisher *p = arg;
+    struct flight *f;
+    while ((f = TAILQ_FIRST(&p->to_send))) {
+        if (!send_flight(f)) {
+            loop_timer_start(p->retry, RETRY_SEND_MS);
+            return;
+        }
+        TAILQ_REMOVE(&p->to_send, f, link);
+        f->sent = true;
+        if (!f->outstanding)
+            finish(f);
+    }
+}
+
+static void publish(struct outbox_publisher *p, int64_t order_id, struct slice payload,
+                    const char *request_id, int published)
+{
+    if (map_get(p->flights, order_id) || map_len(p->flights) >= (size_t)p->cfg.max_in_flight)
+        return; /* the relay has it */
+    struct flight *f = mem_zalloc(sizeof *f);
+    f->publisher = p;
+    f->order_id = order_id;
+    f->published = published;
+    f->request_id = request_id ? mem_strdup(request_id) : NULL;
+    buf_put_slice(&f->payload, payload);
+    map_put(p->flights, order_id, f);
+    TAILQ_INSERT_TAIL(&p->to_send, f, link);
+    loop_defer(p->loop, &p->pump_task);
+}
+
+void outbox_publish(struct outbox_publisher *p, int64_t order_id, struct slice payload,
+                    const char *request_id)
+{
+    publish(p, order_id, payload, request_id, 0);
+}
+
+/* --- relay
+ * ------------------------------------------------------------------------------------------------------------
+ */
+
+static int compare_ids(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static void on_claimed(void *arg, const struct outbox_row *rows, size_t n, const struct error *e)
+{
+    struct outbox_publisher *p = arg;
+    p->claiming = false;
+    if (e && e->kind != ERROR_NONE) {
+        log_debug(&log_outbox, "claim failed", LOG_ERR(e));
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        publish(p, rows[i].order_id, (struct slice){rows[i].payload, rows[i].size}, NULL, rows[i].published);
+    if (n) {
+        metric_add(metric_single(&relayed_def), (double)n);
+        log_info(&log_outbox, "orders of the outbox are published again", LOG_I("orders", n));
+    }
+}
+
+/* Rows that this node still works on must not be claimed. */
+static void claim(struct outbox_publisher *p)
+{
+    size_t flying = map_len(p->flights);
+    if (!p->relay_run || p->claiming || flying * 2 > (size_t)p->cfg.max_in_flight)
+        return;
+    struct id_list skip = {0};
+    size_t pos = 0;
+    int64_t id;
+    void *value;
+    while (map_next(p->flights, &pos, &id, &value))
+        id_list_add(&skip, id);
+    for (size_t i = 0; i < p->done.len; i++)
+        id_list_add(&skip, p->done.ids[i]);
+    for (size_t i = 0; i < p->deleting.len; i++)
+        id_list_add(&skip, p->deleting.ids[i]);
+    if (skip.len)
+        qsort(skip.ids, skip.len, sizeof *skip.ids, compare_ids);
+    p->claiming = true;
+    outbox_claim(p->store, CLAIM_BATCH, CLAIM_BASE_MS, CLAIM_MAX_MS, skip.ids, skip.len, on_claimed, p);
+    mem_free(skip.ids);
+}
+
+static void on_state(void *arg, const struct outbox_state *st, const struct error *e)
+{
+    struct outbox_publisher *p = arg;
+    p->reading_state = false;
+    if (e && e->kind != ERROR_NONE)
+        return;
+    p->state = *st;
+    metric_set(metric_single(&rows_def), (double)st->rows);
+    metric_set(metric_single(&parked_def), (double)st->parked);
+}
+
+static void on_tick(void *arg)
+{
+    struct outbox_publisher *p = arg;
+    delete_done(p);
+    claim(p);
+    if (p->ticks++ % STATE_TICKS == 0 && !p->reading_state) {
+        p->reading_state = true;
+        outbox_read_state(p->store, on_state, p);
+    }
+    metric_set(metric_single(&oldest_def), (double)outbox_oldest_age_ms(p) / 1000);
+}
+
+/* --- life
+ * ---------------------------------------------------------------------------------------------------------------
+ */
+
+struct outbox_publisher *outbox_publisher_new(struct loop *l, struct store *s, struct event_sink sink,
+                                              const struct outbox_publisher_config *cfg)
+{
+    struct outbox_publisher *p = mem_zalloc(sizeof *p);
+    p->loop = l;
+    p->store = s;
+    p->sink = sink;
+    p->cfg = *cfg;
+    p->flights = map_new();
+    TAILQ_INIT(&p->to_send);
+    p->pump_task = (struct loop_task){.run = pump, .arg = p};
+    p->tick = loop_timer_new(l, on_tick, p);
+    p->retry = loop_timer_new(l, pump, p);
+    loop_timer_every(p->tick, 1000);
+    return p;
+}
+
+void outbox_relay_run(struct outbox_publisher *p, bool run)
+{
+    p->relay_run = run;
+}
+
+size_t outbox_in_flight(const struct outbox_publisher *p)
+{
+    return map_len(p->flights);
+}
+
+int64_t outbox_oldest_age_ms(const struct outbox_publisher *p)
+{
+    int64_t age = p->state.oldest_us ? (clock_real_us() - p->state.oldest_us) / 1000 : 0;
+    return age > 0 ? age : 0;
+}
+
+static void on_drain_deadline(void *arg)
+{
+    struct outbox_publisher *p = arg;
+    log_warn(&log_outbox, "stop does not wait longer for delivery reports; the outbox keeps the orders",
+             LOG_I("orders", map_len(p->flights)));
+    void (*drained)(void *arg) = p->drained;
+    p->drained = NULL;
+    if (drained)
+        drained(p->drained_arg);
+}
+
+static void start_drain(void *arg)
+{
+    struct outbox_publisher *p = arg;
+    pump(p);
+    delete_done(p);
+    check_drained(p);
+}
+
+void outbox_publisher_drain(struct outbox_publisher *p, int64_t deadline_ms, void (*drained)(void *arg),
+                            void *arg)
+{
+    p->relay_run = false;
+    p->drained = drained;
+    p->drained_arg = arg;
+    p->drain_timer = loop_timer_new(p->loop, on_drain_deadline, p);
+    loop_timer_start(p->drain_timer, deadline_ms);
+    loop_timer_every(p->tick, 100);
+    loop_defer_cancel(p->loop, &p->pump_task);
+    p->pump_task.run = start_drain;
+    loop_defer(p->loop, &p->pump_task);
+}
+
+void outbox_publisher_free(struct outbox_publisher *p)
+{
+    if (!p)
+        return;
+    loop_timer_free(p->tick);
+    loop_timer_free(p->retry);
+    loop_timer_free(p->drain_timer);
+    loop_defer_cancel(p->loop, &p->pump_task);
+    size_t pos = 0;
+    int64_t id;
+    void *value;
+    while (map_next(p->flights, &pos, &id, &value))
+        flight_free(value);
+    map_free(p->flights);
+    mem_free(p->done.ids);
+    mem_free(p->deleting.ids);
+    buf_free(&p->value);
+    mem_free(p);
+}
