@@ -43,6 +43,7 @@ struct run {
     size_t n;     /* messages of this run: a prefix of the batch */
     bool poison;  /* one message that cannot be decoded */
     bool give_up; /* one message whose decision keeps failing: decide it FAILED */
+    bool short_of_ids;
     char reason[200];
     int64_t started_us, decided_us;
     struct issue_tx_request *requests;
@@ -172,6 +173,12 @@ static void on_locked(void *arg, struct issue_tx *tx, const struct issue_tx_fact
     struct run *r = arg;
     struct coupon_issue *c = r->owner;
     FAULT_POINT("coupon-transaction");
+    r->short_of_ids =
+        store_ids_left(c->store, STORE_ID_USER_COUPON) < r->n; /* another partition took them meanwhile */
+    if (r->short_of_ids) {
+        issue_tx_abort(tx);
+        return;
+    }
     r->decided_us = clock_real_us();
     coupon_issue_plan(r->requests, r->n, facts, r->decided_us, c->cfg.ttl_ms * 1000, next_id, c->store,
                       r->verdicts);
@@ -213,6 +220,10 @@ static void on_end(void *arg, enum store_end end, const struct error *e)
 {
     struct run *r = arg;
     bool nothing_written = end == STORE_ROLLED_BACK && (!e || e->kind == ERROR_NONE);
+    if (r->short_of_ids && nothing_written) {
+        start_ids(r);
+        return;
+    }
     if (end == STORE_COMMITTED || nothing_written) {
         count_decisions(r);
         if (r->give_up)
