@@ -168,7 +168,8 @@ function check_functions() {
     if (code ~ /[;}][ \t]*$/ || code ~ /^#/ || code ~ /{[ \t]*$/) { signature_start = 0; head = "" }
 }
 
-# A declared function has a comment on its lines, or above it without a blank line or the end of a struct in between.
+# A declared function has a comment on its lines, or above it without a blank line in between. Comments inside a struct
+# are its members'.
 function check_declarations(    text, name) {
     if (in_macro || code ~ /^[ \t]*#/) {
         in_macro = $0 ~ /\\$/
@@ -176,7 +177,7 @@ function check_declarations(    text, name) {
         return
     }
     if ($0 ~ /^[ \t]*$/ && depth == 0) { block_commented = 0; statement = ""; return }
-    if (commented) block_commented = 1
+    if (commented && depth == 0) block_commented = 1
     text = code
     if (depth == 0 && statement == "") statement_line = FNR
     while (text != "") {
@@ -193,7 +194,7 @@ function check_declarations(    text, name) {
             if (depth == 0) ended_struct = statement !~ /\)[ \t]*$/
             if (depth == 0 && !ended_struct) finish_declaration()
         } else if (depth == 0) {
-            if (ended_struct) { block_commented = 0; ended_struct = 0; statement = "" }
+            if (ended_struct) { ended_struct = 0; statement = "" }
             else finish_declaration()
         }
     }

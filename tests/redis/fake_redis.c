@@ -223,6 +223,13 @@ void fake_redis_accept(struct fake_redis *f, bool on)
         event_del(f->accept_event);
 }
 
+void fake_redis_deaf(struct fake_redis *f)
+{
+    struct conn *c;
+    TAILQ_FOREACH(c, &f->conns, link)
+    bufferevent_disable(c->bev, EV_READ);
+}
+
 void fake_redis_kick(struct fake_redis *f)
 {
     while (!TAILQ_EMPTY(&f->conns))

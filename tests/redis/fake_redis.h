@@ -22,6 +22,8 @@ void fake_redis_always(struct fake_redis *f, const char *command, const char *re
 void fake_redis_once(struct fake_redis *f, const char *command, const char *reply, bool close_after);
 /* Stop or go on accepting; the kernel completes connections meanwhile. */
 void fake_redis_accept(struct fake_redis *f, bool on);
+/* Read no more from the present connections. */
+void fake_redis_deaf(struct fake_redis *f);
 /* Close all connections. */
 void fake_redis_kick(struct fake_redis *f);
 /* Send bytes that nobody asked for on every connection. */

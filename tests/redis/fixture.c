@@ -1,3 +1,4 @@
+/* What the suites of this folder share. */
 #include "fixture.h"
 
 #include <stdio.h>
