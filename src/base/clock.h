@@ -11,12 +11,16 @@ struct clock_ops {
     void *self;
 };
 
+/* Give the microseconds since an arbitrary instant: for deadlines and durations. Never goes back. */
 int64_t clock_mono_us(void);
-int64_t clock_real_us(void);
+/* The same in milliseconds. */
 static inline int64_t clock_mono_ms(void)
 {
     return clock_mono_us() / 1000;
 }
-void clock_use(const struct clock_ops *ops); /* NULL: back to the system's clock. ops must outlive its use */
+/* Give the microseconds since 1970-01-01 UTC: for dates. May step. */
+int64_t clock_real_us(void);
+/* Ask ops from now on; it must outlive its use. NULL goes back to the system's clock. */
+void clock_use(const struct clock_ops *ops);
 
 #endif

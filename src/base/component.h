@@ -1,5 +1,4 @@
-/* Status of the parts of a node (health, contract section 3): each part owns one component and keeps it up to
- * date. */
+/* Status of the parts of a node (health, contract section 3): each part owns one and keeps it up to date. */
 #ifndef RUSHD_BASE_COMPONENT_H
 #define RUSHD_BASE_COMPONENT_H
 
@@ -35,17 +34,22 @@ struct component {
     struct component *next;
 };
 
-void component_register(struct component *c); /* c is the caller's, static */
+/* Add a component to the list, at its end; c stays the caller's and must outlive the list. Twice is once. */
+void component_register(struct component *c);
 /* Set the status; returns true and logs one line when it changed. reason (may be NULL) becomes the detail
  * "error" when not UP and is removed when UP. */
 bool component_set(struct component *c, enum component_status status, const char *reason);
-void component_detail(struct component *c, const char *key, const char *value); /* NULL removes */
+/* Set a detail, cut to what fits; NULL removes it. At most COMPONENT_MAX_DETAILS, with short keys. */
+void component_detail(struct component *c, const char *key, const char *value);
+/* Set a detail that is a number. */
 void component_detail_int(struct component *c, const char *key, int64_t value);
+/* Give the first of the list; the others follow by next. */
 struct component *component_first(void);
-/* The worst of the components in any of the groups (0: all components): DOWN over OUT_OF_SERVICE over UNKNOWN
- * over UP. */
+/* Give the worst status in any of the groups (0: all components): DOWN, OUT_OF_SERVICE, UNKNOWN, UP. */
 enum component_status component_worst(unsigned groups);
+/* Give Spring's word: "UP", "OUT_OF_SERVICE". */
 const char *component_status_name(enum component_status status);
+/* Empty the list: for tests and the end of the process. */
 void component_reset(void);
 
 #endif

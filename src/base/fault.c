@@ -1,5 +1,4 @@
-/* Named places where a test build kills the process: what is on disk and in other services then is what
- * counts. */
+/* Named places where a test build kills the process: what counts is what is stored then. */
 #include "base/fault.h"
 
 #ifdef RUSHD_FAULT_POINTS

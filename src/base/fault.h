@@ -1,6 +1,5 @@
 /* Fault points: named places where a test build kills the process at its n-th pass (guarantees section 2).
- * Compiled in with --enable-fault-points and driven by RUSHD_FAULT=point[:n]; else FAULT_POINT() is nothing.
- */
+ * Compiled in with --enable-fault-points, driven by RUSHD_FAULT=point[:n]; else FAULT_POINT() is nothing. */
 #ifndef RUSHD_BASE_FAULT_H
 #define RUSHD_BASE_FAULT_H
 

@@ -111,6 +111,20 @@ static void loggers_refresh(void)
         l->level = effective_level(l->name);
 }
 
+/* The section that LOG_DEFINE fills; the linker gives its ends. */
+extern struct logger *__start_rushd_loggers[] __attribute__((weak));
+extern struct logger *__stop_rushd_loggers[] __attribute__((weak));
+
+static void register_linked(void)
+{
+    static bool done;
+    if (done)
+        return;
+    done = true;
+    for (struct logger **l = __start_rushd_loggers; l < __stop_rushd_loggers; l++)
+        log_register(*l);
+}
+
 void log_register(struct logger *logger)
 {
     if (logger->registered)
@@ -128,6 +142,7 @@ bool log_set_level(const char *name, int level)
 {
     char ours[NAME_MAX_LEN + 1];
     ASSERT(level <= LOG_LEVEL_OFF);
+    register_linked();
     if (!name_normalize(name, ours, sizeof(ours)))
         return false;
     struct setting *s = setting_find(ours);
@@ -186,6 +201,7 @@ static bool is_logger(const char *name)
 
 void log_each(void (*each)(void *arg, const char *name, int configured, int effective), void *arg)
 {
+    register_linked();
     each_logger(ROOT, each, arg);
     for (const struct logger *l = state.loggers; l; l = l->next)
         if (!l->next || strcmp(l->name, l->next->name) != 0)
@@ -232,6 +248,7 @@ void log_write(struct logger *logger, enum log_level level, const char *message,
                const struct log_field *fields, size_t n)
 {
     static char line[LOG_LINE_MAX];
+    register_linked();
     log_register(logger);
     if (level < logger->level)
         return;

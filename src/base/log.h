@@ -1,5 +1,4 @@
-/* Structured log: one line per event, key=value, levels per logger (architecture rule 13, contract section
- * 2).
+/* Structured log: one line per event, key=value, levels per logger (contract section 2).
  *
  *     LOG_DEFINE(log_pg, "rushd.pg");
  *     log_warn(&log_pg, "connection lost", LOG_S("host", host), LOG_I("port", port));
@@ -30,7 +29,11 @@ struct logger {
     struct logger *next;
 };
 
-#define LOG_DEFINE(var, logger_name) struct logger var = {.name = (logger_name), .level = LOG_LEVEL_TRACE}
+/* Define a logger, with or without `static` in front. Its address goes to a section of the program where the
+ * log finds all loggers that are linked in. */
+#define LOG_DEFINE(var, logger_name)                                                                         \
+    struct logger var = {.name = (logger_name), .level = LOG_LEVEL_TRACE};                                   \
+    static struct logger *var##_known_ __attribute__((used, section("rushd_loggers"))) = &var
 
 /* Bytes of a line with its newline; what does not fit is cut at a character, then "..." */
 #define LOG_LINE_MAX 8192
@@ -79,33 +82,36 @@ enum log_format {
     LOG_FORMAT_LOGFMT,
     LOG_FORMAT_JSON
 };
+/* Choose how lines look; logfmt by default. */
 void log_set_format(enum log_format format);
 
-/* Make the logger known (log_write does it on first use), so that /actuator/loggers lists it. */
+/* Make a logger known that LOG_DEFINE did not define; it must outlive the process. Twice is once. */
 void log_register(struct logger *logger);
-/* Set the level of a logger and of those below it that have none of their own; "root" is the top. level < 0
- * removes the setting. False if the name is malformed or there are too many settings (LOG_MAX_SETTINGS). */
 #define LOG_MAX_SETTINGS 200
+/* Set the level of a logger and of those below it that have none of their own; "root" is the top, Java names
+ * are ours. level < 0 removes the setting. False if the name is malformed or one too many. */
 bool log_set_level(const char *name, int level);
-bool log_level_parse(const char *text, int *level); /* case folded; Spring's names, FATAL = ERROR */
-const char *log_level_name(int level);              /* "INFO" */
-/* Every known logger: configured level or -1, and the effective one. */
+/* Read a level, case folded: Spring's names, FATAL is ERROR. False, with *level untouched, if it is none. */
+bool log_level_parse(const char *text, int *level);
+/* Give the name of a level, "INFO". */
+const char *log_level_name(int level);
+/* Call each for the root, every known logger by name, and every other name that has a setting: configured
+ * level or -1, and the effective one. */
 void log_each(void (*each)(void *arg, const char *name, int configured, int effective), void *arg);
 
-/* Where finished lines (with their newline) go. NULL restores standard error. */
 typedef void log_sink_fn(void *arg, const char *line, size_t n);
+/* Have finished lines (with their newline) go to sink. NULL restores standard error. */
 void log_set_sink(log_sink_fn *sink, void *arg);
 
-/* Forget all level settings, the format and the sink: for tests and for the end of the process. Loggers stay
- * known. */
+/* Forget all level settings, the format and the sink: for tests and the end. Loggers stay known. */
 void log_reset(void);
 
-/* The same event at most once per interval: true when it may be logged now; *suppressed gets the count left
- * out. */
 struct log_gate {
     int64_t next_us;
     int64_t suppressed;
 };
+/* Let the same event through at most once per interval: true when it may be logged now; *suppressed (may be
+ * NULL) then gets how many were left out since the last. */
 bool log_gate_open(struct log_gate *gate, int64_t interval_ms, int64_t *suppressed);
 
 #endif

@@ -1,11 +1,9 @@
 /* How a log line looks.
  *
- * logfmt: ts=2026-11-23T18:24:00.123+09:00 level=info logger=rushd.pg msg="connection lost" host=db1
- * JSON:   {"ts":"2026-11-23T18:24:00.123+09:00","level":"info","logger":"rushd.pg","msg":"connection
- * lost","host":"db1"}
+ * logfmt: ts=2026-11-23T18:24:00.123+09:00 level=info logger=rushd.pg msg="not found" host=db1
+ * JSON:   {"ts":"2026-11-23T18:24:00.123+09:00","level":"info","logger":"rushd.pg","msg":"lost","host":"db1"}
  *
- * Everything is escaped that could end a line, a value or a string, so a value from outside cannot forge an
- * event. */
+ * Everything is escaped that could end a line, a value or a string, so no value can forge an event. */
 #include "base/log_line.h"
 
 #include <math.h>

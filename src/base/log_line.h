@@ -5,8 +5,8 @@
 #include "base/log.h"
 
 /* Write one line with its newline into out (LOG_LINE_MAX bytes), return its length. Keys ts, level, logger,
- * msg, then the fields. A value that does not fit is cut, fields behind it are left out; the line stays well
- * formed. */
+ * msg, then the fields. A value that does not fit is cut, fields behind it are left out; the line is whole.
+ */
 size_t log_line(char *out, enum log_format format, int64_t real_us, const char *level, const char *logger,
                 const char *message, const struct log_field *fields, size_t n);
 

@@ -33,8 +33,7 @@ struct strmap {
 
 static char deleted;
 
-/* Drawn once, through the replaceable source, so that a seeded simulation walks in the same order each time.
- */
+/* Drawn once, through the replaceable source: a seeded simulation walks in the same order each time. */
 static uint64_t seed[2];
 
 static void seed_once(void)

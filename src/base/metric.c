@@ -1,5 +1,4 @@
-/* The registry of metrics: names, their series, and the numbers in them. How they are printed is
- * metric_print.c. */
+/* The registry of metrics: names, their series, and the numbers in them. metric_print.c prints them. */
 #include "base/metric.h"
 
 #include "base/clock.h"

@@ -3,8 +3,7 @@
  *
  * Names are Micrometer's dotted ones ("http.server.requests"); the Prometheus form is derived: dots to '_',
  * unit and "_total" appended. Label values come from route templates and configuration only and are bounded
- * per metric; beyond the bound a series with every label "other" takes the rest.
- */
+ * per metric; beyond the bound a series with every label "other" takes the rest. */
 #ifndef RUSHD_BASE_METRIC_H
 #define RUSHD_BASE_METRIC_H
 
@@ -33,23 +32,29 @@ struct metric_def {
 struct metric;        /* one name */
 struct metric_series; /* one combination of label values: the thing that counts */
 
-struct metric *metric_register(const struct metric_def *def); /* the same def again returns the same metric */
-/* Find or make the series with these label values (as many as the def has labels). Keep the pointer on hot
- * paths. */
+/* Make a metric known; the same def again returns the same metric. def must outlive it. */
+struct metric *metric_register(const struct metric_def *def);
+/* Find or make the series with these label values (as many as labels). Keep the pointer on hot paths. */
 struct metric_series *metric_series(struct metric *m, const char *const *values);
-/* Shorthand for a metric without labels. */
+/* The only series of a metric without labels; registers the metric. */
 struct metric_series *metric_single(const struct metric_def *def);
 
-void metric_add(struct metric_series *s, double n);       /* COUNTER (n >= 0), GAUGE */
-void metric_set(struct metric_series *s, double v);       /* GAUGE */
-void metric_set_total(struct metric_series *s, double v); /* COUNTER fed from a running total of a library */
-void metric_observe_us(struct metric_series *s, int64_t us); /* TIMER */
-void metric_observe(struct metric_series *s, double v);      /* SUMMARY */
-void metric_remove(struct metric_series *s); /* a partition was revoked; the pointer is dead */
+/* Add to a COUNTER (n >= 0) or a GAUGE. */
+void metric_add(struct metric_series *s, double n);
+/* Set a GAUGE. */
+void metric_set(struct metric_series *s, double v);
+/* Bring a COUNTER to the running total of a library; one that shrank began anew and is added. */
+void metric_set_total(struct metric_series *s, double v);
+/* Count a duration in a TIMER. */
+void metric_observe_us(struct metric_series *s, int64_t us);
+/* Count a value in a SUMMARY. */
+void metric_observe(struct metric_series *s, double v);
+/* Remove a series (a partition was revoked); the pointer is dead. */
+void metric_remove(struct metric_series *s);
 
-/* Have collect called before each print, so that gauges can be brought up to date; off ends that for this
- * pair. */
+/* Have collect called before each print, so that gauges can be brought up to date. */
 void metric_on_collect(void (*collect)(void *arg), void *arg);
+/* End that for this pair. */
 void metric_off_collect(void (*collect)(void *arg), void *arg);
 /* Call all of them: once before the values are read. */
 void metric_collect(void);
@@ -63,21 +68,27 @@ struct metric_value {
     const uint64_t *cumulative; /* cumulative counts per bound */
     size_t nbuckets;
 };
+/* Give the definition of a metric. */
 const struct metric_def *metric_def_of(const struct metric *m);
+/* Find a metric by its dotted name, or NULL. */
 struct metric *metric_find(const char *name);
-struct metric *metric_next(const struct metric *m); /* NULL starts; sorted by name */
+/* Walk the metrics, sorted by name: NULL gives the first, the last gives NULL. */
+struct metric *metric_next(const struct metric *m);
+/* Walk the series of a metric in order of creation: NULL gives the first, the last gives NULL. */
 struct metric_series *metric_series_next(const struct metric *m, const struct metric_series *s);
+/* Give the value of label number `label` of a series. */
 const char *metric_label_value(const struct metric_series *s, size_t label);
+/* Read a series; the arrays of *out live until it is read again or removed. */
 void metric_read(const struct metric_series *s, struct metric_value *out);
 
 /* Append everything in the Prometheus text exposition format 0.0.4. The caller calls metric_collect() before.
  * Names as Micrometer derives them: a counter ends in "_total", a timer in "_seconds", others in their unit;
- * TIMER and SUMMARY give _bucket (with bounds), _count, _sum, and the gauge _max over the last two minutes.
- */
+ * TIMER and SUMMARY give _bucket (with bounds), _count, _sum, and the gauge _max of two minutes. */
 void metric_print_prometheus(struct buf *out);
-/* The name that a metric has there, without _bucket and the like; replaces the content of out. */
+/* Give the name that a metric has there, without _bucket and the like; replaces the content of out. */
 void metric_prometheus_name(const struct metric_def *def, struct buf *out);
 
-void metric_reset(void); /* free everything: end of the process, tests */
+/* Free everything: for tests and the end of the process. All pointers are dead. */
+void metric_reset(void);
 
 #endif

@@ -94,8 +94,7 @@ static void apply_map(struct option_map *map, const struct option_cells *cells)
     }
 }
 
-/* Write the value that the cells describe to where its owner reads it. owned: the engine wrote there before.
- */
+/* Write the value of the cells to where its owner reads it. owned: the engine wrote there before. */
 static void apply(const struct option *o, const struct option_cells *cells, bool owned)
 {
     union option_value v = {0};

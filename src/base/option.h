@@ -2,9 +2,7 @@
  *
  * A folder defines a struct with its settings, one static instance, and a table that points into it; app
  * registers the tables, loads, checks relations and prints. Precedence: default < file < environment
- * (RUSHD_CFG_KAFKA_PRODUCER_ACKS) < --set. Sample file, --dump-config and documents are generated from the
- * tables.
- */
+ * (RUSHD_CFG_KAFKA_PRODUCER_ACKS) < --set. Sample file, dump and documents come from the tables. */
 #ifndef RUSHD_BASE_OPTION_H
 #define RUSHD_BASE_OPTION_H
 
@@ -12,7 +10,7 @@
 #include "base/error.h"
 
 enum option_type {
-    OPTION_STRING,   /* char *: owned by the engine, "" when empty */
+    OPTION_STRING,   /* char *: the engine's, "" when empty; a reload that changes it frees the old text */
     OPTION_BOOL,     /* bool: true/false/yes/no/on/off/1/0 */
     OPTION_INT,      /* int64_t */
     OPTION_DURATION, /* int64_t milliseconds: "500ms", "5s", "1m", "25h", "7d"; a bare number is ms */
@@ -74,7 +72,8 @@ typedef void option_note_fn(void *arg, bool warning, const char *text);
 
 /* Set every value: default, file (NULL: none), environ, then sets ("KEY=VALUE", NULL-terminated; NULL: none).
  * The prefix "spring." of a key is optional. On the first fault: false; e->text is "FILE:LINE: key = value:
- * what would be accepted" with secrets masked. Values are then undefined. */
+ * what would be accepted" with secrets masked. Values are then undefined. A key twice in one file with
+ * different values is a fault; of several --set the last one counts. environment and sets are copied. */
 bool option_load(const char *file, char *const *environment, const char *const *sets, option_note_fn *note,
                  void *arg, struct error *e);
 
@@ -82,16 +81,15 @@ bool option_load(const char *file, char *const *environment, const char *const *
  * change. Notes name changed keys that need a restart. On a fault nothing changes. */
 bool option_reload(option_note_fn *note, void *arg, struct error *e);
 
-/* Where a value comes from: "default", "FILE:LINE", "environment", "--set". */
+/* Tell where a value comes from, NULL for an unknown key: "default", "FILE:LINE", "environment", "--set". */
 const char *option_origin(const char *key);
 
-/* Print every key with value, origin and "(reloadable)": --dump-config. The output is a valid configuration
- * file. */
+/* Print every key with value, origin and "(reloadable)" for --dump-config: a valid configuration file, in
+ * which secrets are masked comments. */
 void option_dump(struct buf *out);
 /* Print the sample file: every key commented out with default, range and help. */
 void option_sample(struct buf *out);
-/* The registered options in registration order: index 0, 1, ... until NULL (tests compare documents with it).
- */
+/* Walk the options in order of registration: index 0, 1, ... until NULL (tests compare documents with it). */
 const struct option *option_at(size_t index);
 
 #endif

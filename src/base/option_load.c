@@ -1,6 +1,5 @@
 /* Reads the sources of the configuration into cells, one after the other, and validates each value where it
- * stands: a fault is reported with the line that has it, even if a later source would have replaced the
- * value. */
+ * stands: a fault is reported with the line that has it, even if a later source would replace it. */
 #include "base/option_private.h"
 
 #include <errno.h>
@@ -122,8 +121,7 @@ static bool unacceptable(const char *origin, struct pair p, const struct option 
     return false;
 }
 
-/* One line of printable text: what the file's format can hold, asked of all sources so that a dump can be
- * read back. */
+/* One line of printable text: what the file's format can hold, asked of all: a dump is read back. */
 static bool is_line(struct slice s)
 {
     for (size_t i = 0; i < s.n; i++)

@@ -1,5 +1,4 @@
-/* What the files of the option engine share: typed values, registered options, and where a value came from.
- */
+/* What the files of the option engine share: typed values, keys, and where a value came from. */
 #ifndef RUSHD_BASE_OPTION_PRIVATE_H
 #define RUSHD_BASE_OPTION_PRIVATE_H
 
@@ -91,8 +90,7 @@ struct option_snapshot {
     size_t len;
 };
 
-/* Read and validate all sources. False on the first fault; out then still has to be freed. note may be NULL.
- */
+/* Read and validate all sources. False on the first fault; out then still has to be freed. */
 bool option_snapshot_read(struct option_snapshot *out, const struct option_sources *from,
                           option_note_fn *note, void *arg, struct error *e);
 void option_snapshot_free(struct option_snapshot *s);

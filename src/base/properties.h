@@ -12,7 +12,8 @@
 /* Called for each pair in file order. Return false to stop with the error set. */
 typedef bool properties_pair_fn(void *arg, int line, struct slice key, struct slice value, struct error *e);
 
-/* Parse text. On a malformed line: false, e->text starts with "line N: ". */
+/* Parse text and call pair for each pair; key and value live until it returns. False when pair returned
+ * false, or on a malformed line: e->text is then "line N: ..." and shows no secret. */
 bool properties_parse(const char *text, size_t n, properties_pair_fn *pair, void *arg, struct error *e);
 
 #endif

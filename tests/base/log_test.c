@@ -270,21 +270,33 @@ static void collect(void *arg, const char *name, int configured, int effective)
 
 START_TEST(loggers_are_listed_once)
 {
-    static LOG_DEFINE(one, "rushd.twice");
-    static LOG_DEFINE(two, "rushd.twice");
-    static LOG_DEFINE(other, "rushd.a");
+    static LOG_DEFINE(one, "zz.twice");
+    static LOG_DEFINE(two, "zz.twice");
+    static LOG_DEFINE(other, "zz.a");
     log_register(&one);
     log_register(&other);
     log_register(&two);
-    log_set_level("rushd.twice", LOG_LEVEL_WARN);
+    log_set_level("zz.twice", LOG_LEVEL_WARN);
     log_set_level("not.known", LOG_LEVEL_DEBUG);
     struct buf out = BUF_INIT;
     log_each(collect, &out);
     ck_assert_ptr_eq(strstr(buf_str(&out), "root -1 2\n"), buf_str(&out));
-    const char *at = strstr(buf_str(&out), "rushd.a -1 2\nrushd.twice 3 3\n");
+    const char *at = strstr(buf_str(&out), "zz.a -1 2\nzz.twice 3 3\n");
     ck_assert_ptr_nonnull(at);
-    ck_assert_ptr_null(strstr(at + strlen("rushd.a -1 2\nr"), "rushd.twice"));
+    ck_assert_ptr_null(strstr(at + strlen("zz.a -1 2\nz"), "zz.twice"));
     ck_assert_ptr_nonnull(strstr(buf_str(&out), "not.known 1 1\n"));
+    buf_free(&out);
+}
+END_TEST
+
+START_TEST(loggers_are_known_before_they_are_used)
+{
+    static LOG_DEFINE(unused, "rushd.unused");
+    struct buf out = BUF_INIT;
+    log_each(collect, &out);
+    ck_assert_ptr_nonnull(strstr(buf_str(&out), "rushd.unused -1 2\n"));
+    ck_assert_ptr_nonnull(strstr(buf_str(&out), "rushd.health -1 2\n"));
+    ck_assert(unused.registered);
     buf_free(&out);
 }
 END_TEST
@@ -323,6 +335,7 @@ Suite *log_suite(void)
     tcase_add_test(tc, java_names_map_to_ours);
     tcase_add_test(tc, names_and_levels_are_checked);
     tcase_add_test(tc, loggers_are_listed_once);
+    tcase_add_test(tc, loggers_are_known_before_they_are_used);
     tcase_add_test(tc, a_gate_lets_one_through_per_interval);
     suite_add_tcase(s, tc);
     return s;

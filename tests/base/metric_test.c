@@ -165,7 +165,7 @@ START_TEST(too_many_labels_become_other)
     struct metric *m = metric_register(&def);
     struct metric_value v;
     for (int i = 0; i < 10; i++) {
-        char value[8];
+        char value[16];
         snprintf(value, sizeof(value), "%d", i);
         metric_add(metric_series(m, (const char *[]){value, "x"}), 1);
     }
@@ -188,7 +188,7 @@ START_TEST(too_many_labels_become_other)
     /* The default bound. */
     struct metric *g = metric_register(&gauge);
     for (int i = 0; i < 300; i++) {
-        char value[8];
+        char value[16];
         snprintf(value, sizeof(value), "%d", i);
         metric_series(g, (const char *[]){value});
     }

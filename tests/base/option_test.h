@@ -1,5 +1,4 @@
-/* What the suites of the option engine share: a table with one option of each type, and sources to load it
- * from. */
+/* What the suites of the option engine share: a table with one option of each type, and its sources. */
 #ifndef TESTS_BASE_OPTION_TEST_H
 #define TESTS_BASE_OPTION_TEST_H
 
