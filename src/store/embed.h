@@ -10,5 +10,6 @@ struct embed_file {
 
 extern const struct embed_file schema_files[]; /* etc/schema, ascending by version */
 extern const struct embed_file seed_files[];   /* etc/seed.sql */
+extern const struct embed_file script_files[]; /* src/store/lua, in the order of enum script_id */
 
 #endif

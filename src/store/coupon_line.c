@@ -1,0 +1,477 @@
+/* The waiting line of a coupon: each call is one of the scripts in lua/coupon_*.lua. See coupon_line.h and contract section
+ * 4 for what they promise. */
+#include "store/coupon_line.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "msg/msg_date.h"
+#include "store/coupon.h"
+#include "store/store_script.h"
+
+#define ID "%" PRId64
+
+/* Records of `pending` are "state|ticket|requestedAt us|epoch|since ms". */
+static bool record_parse(struct slice record, char *state, int64_t *ticket, int64_t *requested_at_us)
+{
+    char text[128];
+    if (!record.n || record.n >= sizeof text)
+        return false;
+    memcpy(text, record.p, record.n);
+    text[record.n] = '\0';
+    return sscanf(text, "%c|%" SCNd64 "|%" SCNd64 "|", state, ticket, requested_at_us) == 3;
+}
+
+/* A call on its way whose answer is for somebody. */
+struct call {
+    struct store *store;
+    store_any_fn *done;
+    void *arg;
+};
+
+static struct call *call_new(struct store *s, store_any_fn *done, void *arg)
+{
+    struct call *c = mem_alloc(sizeof *c);
+    *c = (struct call){s, done, arg};
+    return c;
+}
+
+/* For scripts whose reply does not matter. */
+static void on_done(void *arg, const struct redis_reply *r, const struct error *e)
+{
+    struct call *c = arg;
+    ((store_done_fn *)c->done)(c->arg, e);
+    mem_free(c);
+}
+
+/* --- accept ----------------------------------------------------------------------------------------------------- */
+
+typedef void add_fn(void *arg, const struct coupon_line_ticket *t, const struct error *e);
+
+struct add {
+    struct store *store;
+    int64_t coupon_id, user_id, max_waiting, ttl_ms;
+    bool acceptable;
+    add_fn *done;
+    void *arg;
+};
+
+#define ADD_FLOORS 5 /* the script's answer when the ticket counter is gone */
+
+static const struct pg_statement ticket_floor_statement = {
+    "coupon_line_floor", "SELECT COALESCE(max(ticket), 0), COALESCE(max(" SQL_US(
+                             "requested_at") "), 0) FROM coupon_requests WHERE coupon_id = $1"};
+
+static void send_add(struct add *a, const char *ticket_floor, const char *last_floor);
+
+static void finish_add(struct add *a, const struct coupon_line_ticket *t, const struct error *e)
+{
+    a->done(a->arg, t, e);
+    mem_free(a);
+}
+
+static void on_floor(struct store_call *c, const struct pg_result *r, const struct error *e)
+{
+    struct add *a = c->arg;
+    if (e)
+        finish_add(a, NULL, e);
+    else
+        send_add(a, pg_result_text(r, 0, 0), pg_result_text(r, 0, 1));
+}
+
+static void on_added(void *arg, const struct redis_reply *r, const struct error *e)
+{
+    struct add *a = arg;
+    if (e) {
+        finish_add(a, NULL, e);
+        return;
+    }
+    int64_t answer = redis_reply_i64(redis_reply_at(r, 0));
+    if (answer == ADD_FLOORS) { /* numbers go on above the highest in PostgreSQL */
+        struct store_number id;
+        store_read(a->store, &ticket_floor_statement, PG_PARAMS(store_number(&id, a->coupon_id)), on_floor,
+                   NULL, a);
+        return;
+    }
+    const struct coupon_line_ticket t = {
+        .answer = (enum coupon_line_answer)answer,
+        .ticket = redis_reply_i64(redis_reply_at(r, 1)),
+        .requested_at_us = redis_reply_i64(redis_reply_at(r, 2)),
+        .position = redis_reply_i64(redis_reply_at(r, 3)),
+        .size = redis_reply_i64(redis_reply_at(r, 4)),
+    };
+    finish_add(a, &t, NULL);
+}
+
+static void send_add(struct add *a, const char *ticket_floor, const char *last_floor)
+{
+    struct script_args s = {0};
+    script_key(&s, "coupon:queue:" ID, a->coupon_id);
+    script_key(&s, "coupon:ticket:" ID, a->coupon_id);
+    script_key(&s, "coupon:last-score:" ID, a->coupon_id);
+    script_key(&s, "coupon:pending:" ID, a->coupon_id);
+    script_key(&s, "coupon:issued:" ID, a->coupon_id);
+    script_key(&s, "coupon:result:" ID ":" ID, a->coupon_id, a->user_id);
+    script_key(&s, "coupon:lines");
+    script_key(&s, "coupon:inflight:" ID, a->coupon_id);
+    script_key(&s, "coupon:epoch:" ID, a->coupon_id);
+    script_i64(&s, a->user_id);
+    script_i64(&s, a->acceptable);
+    script_i64(&s, a->max_waiting);
+    script_i64(&s, a->ttl_ms / 1000);
+    script_i64(&s, a->coupon_id);
+    script_text(&s, ticket_floor);
+    script_text(&s, last_floor);
+    store_script(a->store, SCRIPT_COUPON_ADD, &s, 1, on_added, a);
+}
+
+void coupon_line_add(struct store *s, int64_t coupon_id, int64_t user_id, bool acceptable,
+                     int64_t max_waiting, int64_t ttl_ms, add_fn *done, void *arg)
+{
+    struct add *a = mem_alloc(sizeof *a);
+    *a = (struct add){s, coupon_id, user_id, max_waiting, ttl_ms, acceptable, done, arg};
+    send_add(a, "", "0");
+}
+
+typedef void cancel_fn(void *arg, bool removed, const struct error *e);
+
+static void on_cancelled(void *arg, const struct redis_reply *r, const struct error *e)
+{
+    struct call *c = arg;
+    ((cancel_fn *)c->done)(c->arg, !e && redis_reply_i64(r) == 1, e);
+    mem_free(c);
+}
+
+void coupon_line_cancel(struct store *s, int64_t coupon_id, int64_t user_id, int64_t requested_at_us,
+                        cancel_fn *done, void *arg)
+{
+    struct script_args a = {0};
+    script_key(&a, "coupon:queue:" ID, coupon_id);
+    script_key(&a, "coupon:ticket:" ID, coupon_id);
+    script_key(&a, "coupon:pending:" ID, coupon_id);
+    script_i64(&a, user_id);
+    script_i64(&a, requested_at_us);
+    store_script(s, SCRIPT_COUPON_CANCEL, &a, 0, on_cancelled, call_new(s, (store_any_fn *)done, arg));
+}
+
+/* --- drain ------------------------------------------------------------------------------------------------------ */
+
+typedef void list_fn(void *arg, const int64_t *coupon_ids, size_t n, const struct error *e);
+
+static void on_list(void *arg, const struct redis_reply *r, const struct error *e)
+{
+    struct call *c = arg;
+    size_t len = e ? 0 : redis_reply_len(r), n = 0;
+    int64_t *ids = mem_array(len, sizeof *ids);
+    for (size_t i = 0; i < len; i++)
+        if (redis_reply_is_i64(redis_reply_at(r, i), &ids[n]) && ids[n] > 0)
+            n++;
+    ((list_fn *)c->done)(c->arg, ids, n, e);
+    mem_free(ids);
+    mem_free(c);
+}
+
+void coupon_line_list(struct store *s, list_fn *done, void *arg)
+{
+    struct script_args a = {0};
+    script_key(&a, "coupon:lines");
+    store_script(s, SCRIPT_COUPON_LINES, &a, 0, on_list, call_new(s, (store_any_fn *)done, arg));
+}
+
+void coupon_line_probe(struct store *s, const int64_t *coupon_ids, size_t n, store_done_fn *done, void *arg)
+{
+    struct script_args a = {0};
+    script_key(&a, "coupon:lines");
+    for (size_t i = 0; i < n; i++) {
+        script_key(&a, "coupon:queue:" ID, coupon_ids[i]);
+        script_key(&a, "coupon:inflight:" ID, coupon_ids[i]);
+    }
+    for (size_t i = 0; i < n; i++)
+        script_i64(&a, coupon_ids[i]);
+    store_script(s, SCRIPT_COUPON_PROBE, &a, 0, on_done, call_new(s, (store_any_fn *)done, arg));
+}
+
+/* Triples of user, requestedAt and ticket from element `first` on. The array is the caller's. */
+static struct coupon_line_member *read_members(const struct redis_reply *r, size_t first, size_t *n)
+{
+    size_t len = redis_reply_len(r);
+    *n = len > first ? (len - first) / 3 : 0;
+    struct coupon_line_member *m = mem_array(*n, sizeof *m);
+    for (size_t i = 0; i < *n; i++)
+        m[i] = (struct coupon_line_member){
+            .user_id = redis_reply_i64(redis_reply_at(r, first + 3 * i)),
+            .requested_at_us = redis_reply_i64(redis_reply_at(r, first + 3 * i + 1)),
+            .ticket = redis_reply_i64(redis_reply_at(r, first + 3 * i + 2)),
+        };
+    return m;
+}
+
+typedef void take_fn(void *arg, const struct coupon_line_taken *taken, const struct error *e);
+
+static void on_taken(void *arg, const struct redis_reply *r, const struct error *e)
+{
+    struct call *c = arg;
+    struct coupon_line_taken taken = {0};
+    struct coupon_line_member *members = NULL;
+    if (!e) {
+        members = read_members(r, 6, &taken.n);
+        taken.members = members;
+        taken.owner = redis_reply_i64(redis_reply_at(r, 0)) == 1;
+        taken.epoch = redis_reply_i64(redis_reply_at(r, 1));
+        taken.waiting = redis_reply_i64(redis_reply_at(r, 2));
+        taken.in_flight = redis_reply_i64(redis_reply_at(r, 3));
+        taken.invalid = redis_reply_i64(redis_reply_at(r, 4));
+        taken.put_back = redis_reply_i64(redis_reply_at(r, 5));
+    }
+    ((take_fn *)c->done)(c->arg, e ? NULL : &taken, e);
+    mem_free(members);
+    mem_free(c);
+}
+
+void coupon_line_take(struct store *s, const struct coupon_line_take *t, take_fn *done, void *arg)
+{
+    struct script_args a = {0};
+    script_key(&a, "coupon:queue:" ID, t->coupon_id);
+    script_key(&a, "coupon:inflight:" ID, t->coupon_id);
+    script_key(&a, "coupon:pending:" ID, t->coupon_id);
+    script_key(&a, "coupon:drain:" ID, t->coupon_id);
+    script_key(&a, "coupon:epoch:" ID, t->coupon_id);
+    script_key(&a, "coupon:lines");
+    script_key(&a, "coupon:last-score:" ID, t->coupon_id);
+    script_key(&a, "coupon:ticket:" ID, t->coupon_id);
+    script_text(&a, t->owner);
+    script_i64(&a, t->epoch);
+    script_i64(&a, t->window);
+    script_i64(&a, t->limit);
+    script_i64(&a, t->lease_ms);
+    script_i64(&a, t->ttl_ms / 1000);
+    script_i64(&a, t->coupon_id);
+    store_script(s, SCRIPT_COUPON_TAKE, &a, 1, on_taken, call_new(s, (store_any_fn *)done, arg));
+}
+
+static void add_identities(struct script_args *a, const struct coupon_line_member *m, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        script_i64(a, m[i].user_id);
+        script_i64(a, m[i].requested_at_us);
+    }
+}
+
+/* Calls with many members go out in parts that keep a script short; the last part answers, an earlier error wins. */
+#define PART_MAX 500
+
+struct parts {
+    size_t missing;
+    struct error error;
+    store_done_fn *done;
+    void *arg;
+};
+
+static void on_part(void *arg, const struct redis_reply *r, const struct error *e)
+{
+    struct parts *p = arg;
+    if (e && (p->error.kind == ERROR_NONE || e->kind == ERROR_UNKNOWN))
+        p->error = *e;
+    if (--p->missing)
+        return;
+    p->done(p->arg, p->error.kind == ERROR_NONE ? NULL : &p->error);
+    mem_free(p);
+}
+
+static struct parts *parts_new(size_t n, store_done_fn *done, void *arg)
+{
+    struct parts *p = mem_zalloc(sizeof *p);
+    *p = (struct parts){.missing = (n + PART_MAX - 1) / PART_MAX, .done = done, .arg = arg};
+    return p;
+}
+
+void coupon_line_published(struct store *s, int64_t coupon_id, int64_t epoch,
+                           const struct coupon_line_member *m, size_t n, store_done_fn *done, void *arg)
+{
+    ASSERT(n > 0);
+    struct parts *p = parts_new(n, done, arg);
+    for (size_t i = 0; i < n; i += PART_MAX) {
+        struct script_args a = {0};
+        script_key(&a, "coupon:pending:" ID, coupon_id);
+        script_i64(&a, epoch);
+        add_identities(&a, m + i, n - i < PART_MAX ? n - i : PART_MAX);
+        store_script(s, SCRIPT_COUPON_PUBLISHED, &a, 0, on_part, p);
+    }
+}
+
+void coupon_line_put_back(struct store *s, int64_t coupon_id, int64_t epoch,
+                          const struct coupon_line_member *m, size_t n, store_done_fn *done, void *arg)
+{
+    ASSERT(n > 0);
+    struct parts *p = parts_new(n, done, arg);
+    for (size_t i = 0; i < n; i += PART_MAX) {
+        struct script_args a = {0};
+        script_key(&a, "coupon:queue:" ID, coupon_id);
+        script_key(&a, "coupon:inflight:" ID, coupon_id);
+        script_key(&a, "coupon:pending:" ID, coupon_id);
+        script_key(&a, "coupon:lines");
+        script_i64(&a, epoch);
+        script_i64(&a, coupon_id);
+        add_identities(&a, m + i, n - i < PART_MAX ? n - i : PART_MAX);
+        store_script(s, SCRIPT_COUPON_PUT_BACK, &a, 0, on_part, p);
+    }
+}
+
+typedef void stale_fn(void *arg, const struct coupon_line_member *m, size_t n, const struct error *e);
+
+static void on_stale(void *arg, const struct redis_reply *r, const struct error *e)
+{
+    struct call *c = arg;
+    size_t n = 0;
+    struct coupon_line_member *m = e ? NULL : read_members(r, 0, &n);
+    ((stale_fn *)c->done)(c->arg, m, n, e);
+    mem_free(m);
+    mem_free(c);
+}
+
+void coupon_line_stale(struct store *s, int64_t coupon_id, const char *owner, int64_t epoch,
+                       int64_t recheck_ms, int64_t lease_ms, size_t limit, stale_fn *done, void *arg)
+{
+    struct script_args a = {0};
+    script_key(&a, "coupon:inflight:" ID, coupon_id);
+    script_key(&a, "coupon:pending:" ID, coupon_id);
+    script_key(&a, "coupon:drain:" ID, coupon_id);
+    script_i64(&a, epoch);
+    script_text(&a, owner);
+    script_i64(&a, recheck_ms);
+    script_i64(&a, lease_ms);
+    script_i64(&a, (int64_t)limit);
+    store_script(s, SCRIPT_COUPON_STALE, &a, 0, on_stale, call_new(s, (store_any_fn *)done, arg));
+}
+
+void coupon_line_release(struct store *s, int64_t coupon_id, const char *owner, int64_t epoch,
+                         store_done_fn *done, void *arg)
+{
+    struct script_args a = {0};
+    script_key(&a, "coupon:drain:" ID, coupon_id);
+    script_text(&a, owner);
+    script_i64(&a, epoch);
+    store_script(s, SCRIPT_COUPON_RELEASE, &a, 0, on_done, call_new(s, (store_any_fn *)done, arg));
+}
+
+/* --- result ----------------------------------------------------------------------------------------------------- */
+
+#define DECIDED_MAX 200 /* results of one script call */
+
+static void send_decided(struct store *s, const struct coupon_line_result *results, size_t n,
+                         int64_t result_ttl_ms, int64_t issued_ttl_ms, struct parts *p)
+{
+    struct script_args a = {0};
+    int64_t coupon_id = results[0].coupon_id;
+    script_key(&a, "coupon:queue:" ID, coupon_id);
+    script_key(&a, "coupon:inflight:" ID, coupon_id);
+    script_key(&a, "coupon:pending:" ID, coupon_id);
+    script_key(&a, "coupon:issued:" ID, coupon_id);
+    for (size_t i = 0; i < n; i++)
+        script_key(&a, "coupon:result:" ID ":" ID, coupon_id, results[i].user_id);
+    script_i64(&a, result_ttl_ms);
+    script_i64(&a, issued_ttl_ms / 1000);
+    struct buf at = BUF_INIT;
+    for (size_t i = 0; i < n; i++) {
+        buf_clear(&at);
+        msg_date_iso_us(&at, results[i].requested_at_us);
+        script_i64(&a, results[i].user_id);
+        script_i64(&a, results[i].requested_at_us);
+        script_i64(&a, results[i].success);
+        script_slice(&a, buf_slice(&at));
+        script_text(&a, results[i].result_json);
+    }
+    buf_free(&at);
+    store_script(s, SCRIPT_COUPON_DECIDED, &a, 0, on_part, p);
+}
+
+/* Results of one coupon in a row, at most DECIDED_MAX of them. */
+static size_t decided_run(const struct coupon_line_result *results, size_t n)
+{
+    size_t len = 1;
+    while (len < n && len < DECIDED_MAX && results[len].coupon_id == results[0].coupon_id)
+        len++;
+    return len;
+}
+
+void coupon_line_decided(struct store *s, const struct coupon_line_result *results, size_t n,
+                         int64_t result_ttl_ms, int64_t issued_ttl_ms, store_done_fn *done, void *arg)
+{
+    ASSERT(n > 0);
+    struct parts *p = parts_new(0, done, arg);
+    for (size_t i = 0; i < n; i += decided_run(results + i, n - i))
+        p->missing++;
+    for (size_t i = 0; i < n;) {
+        size_t len = decided_run(results + i, n - i);
+        send_decided(s, results + i, len, result_ttl_ms, issued_ttl_ms, p);
+        i += len;
+    }
+}
+
+typedef void status_fn(void *arg, const struct coupon_line_status *st, const struct error *e);
+
+static void on_status(void *arg, const struct redis_reply *r, const struct error *e)
+{
+    struct call *c = arg;
+    struct coupon_line_status st = {0};
+    struct buf json = BUF_INIT;
+    if (!e) {
+        struct slice result = redis_reply_text(redis_reply_at(r, 0));
+        char state;
+        if (result.n) {
+            buf_put_slice(&json, result);
+            st.result_json = buf_str(&json);
+        }
+        st.position = redis_reply_i64(redis_reply_at(r, 2));
+        st.size = redis_reply_i64(redis_reply_at(r, 3));
+        st.pending =
+            record_parse(redis_reply_text(redis_reply_at(r, 1)), &state, &st.ticket, &st.requested_at_us) ||
+            st.position > 0;
+    }
+    ((status_fn *)c->done)(c->arg, e ? NULL : &st, e);
+    buf_free(&json);
+    mem_free(c);
+}
+
+void coupon_line_status(struct store *s, int64_t coupon_id, int64_t user_id, status_fn *done, void *arg)
+{
+    struct script_args a = {0};
+    script_key(&a, "coupon:result:" ID ":" ID, coupon_id, user_id);
+    script_key(&a, "coupon:pending:" ID, coupon_id);
+    script_key(&a, "coupon:queue:" ID, coupon_id);
+    script_i64(&a, user_id);
+    store_script(s, SCRIPT_COUPON_STATUS, &a, 4, on_status, call_new(s, (store_any_fn *)done, arg));
+}
+
+#define INFO_TTL_S (24 * 3600)
+
+void coupon_line_info(struct store *s, const struct coupon_row *coupon, store_done_fn *done, void *arg)
+{
+    struct script_args a = {0};
+    char discount[MONEY_PRINT_SIZE];
+    money_print_fixed(coupon->discount, discount);
+    struct buf from = BUF_INIT, to = BUF_INIT;
+    msg_date_iso(&from, coupon->valid_from_us);
+    msg_date_iso(&to, coupon->valid_to_us);
+    script_key(&a, "coupon:info:" ID, coupon->id);
+    script_i64(&a, INFO_TTL_S);
+    script_text(&a, "couponId");
+    script_i64(&a, coupon->id);
+    script_text(&a, "couponName");
+    script_text(&a, coupon->name);
+    script_text(&a, "discountAmount");
+    script_text(&a, discount);
+    script_text(&a, "maxIssuanceCount");
+    script_i64(&a, coupon->max_issuance);
+    script_text(&a, "issuedCount");
+    script_i64(&a, coupon->issued);
+    script_text(&a, "status");
+    script_text(&a, coupon->status);
+    script_text(&a, "validFrom");
+    script_slice(&a, buf_slice(&from));
+    script_text(&a, "validTo");
+    script_slice(&a, buf_slice(&to));
+    store_script(s, SCRIPT_COUPON_INFO, &a, 0, on_done, call_new(s, (store_any_fn *)done, arg));
+    buf_free(&from);
+    buf_free(&to);
+}

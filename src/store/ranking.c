@@ -1,0 +1,248 @@
+/* The sales ranking in Redis: days, keys and lifetimes for lua/ranking_apply.lua, and reading the best sellers. */
+#include "store/ranking.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "msg/msg_date.h"
+#include "store/store_script.h"
+
+#define ID        "%" PRId64
+#define PART_MAX  500 /* sales of one script call */
+#define DAYS_MAX  370
+#define SEEN_BITS 65536 /* bits of one block: 8 KiB at most, whatever the ids are */
+
+/* --- applying ---------------------------------------------------------------------------------------------------- */
+
+typedef void apply_fn(void *arg, int64_t counted, const struct error *e);
+
+struct apply {
+    struct store *store;
+    char *topic;
+    int32_t partition;
+    int64_t next_offset, today;
+    int retention_days;
+    struct ranking_sale *sales; /* those within the retention */
+    size_t n, at;
+    int64_t counted;
+    apply_fn *done;
+    void *arg;
+};
+
+static void finish_apply(struct apply *a, const struct error *e)
+{
+    a->done(a->arg, a->counted, e);
+    mem_free(a->topic);
+    mem_free(a->sales);
+    mem_free(a);
+}
+
+/* The instant at which the keys of a day end: the start of the day after the retention. */
+static int64_t day_ends_s(const struct apply *a, int64_t day)
+{
+    return msg_date_day_start(day + a->retention_days) / 1000000;
+}
+
+static void add_day(struct script_args *s, const struct apply *a, int64_t day)
+{
+    struct buf name = BUF_INIT;
+    for (int k = 0; k < 3; k++) {
+        buf_clear(&name);
+        msg_date_day(&name, day + k);
+        script_slice(s, buf_slice(&name));
+    }
+    buf_free(&name);
+    for (int k = 0; k < 3; k++)
+        script_i64(s, day_ends_s(a, day + k));
+    script_i64(s, day_ends_s(a, day + 3)); /* seen marks go last */
+}
+
+static void add_sale(struct script_args *s, const struct ranking_sale *sale, size_t day_index)
+{
+    script_i64(s, (int64_t)day_index);
+    script_i64(s, sale->product_id);
+    script_i64(s, sale->quantity);
+    if (sale->order_item_id > 0) {
+        script_i64(s, sale->order_item_id / SEEN_BITS);
+        script_i64(s, sale->order_item_id % SEEN_BITS);
+    } else {
+        char mark[48];
+        snprintf(mark, sizeof mark, ID ":" ID, sale->order_id, sale->product_id);
+        script_text(s, "");
+        script_text(s, mark);
+    }
+}
+
+static void send_part(struct apply *a);
+
+static void on_part(void *arg, const struct redis_reply *r, const struct error *e)
+{
+    struct apply *a = arg;
+    if (e) {
+        finish_apply(a, e);
+        return;
+    }
+    a->counted += redis_reply_i64(r);
+    if (a->at < a->n)
+        send_part(a);
+    else
+        finish_apply(a, NULL);
+}
+
+/* Parts follow one another: the offset goes with the last, when everything before it is counted. */
+static void send_part(struct apply *a)
+{
+    size_t n = a->n - a->at < PART_MAX ? a->n - a->at : PART_MAX;
+    const struct ranking_sale *sales = a->sales + a->at;
+    a->at += n;
+    int64_t days[DAYS_MAX];
+    size_t *indexes = mem_array(n, sizeof *indexes), ndays = 0;
+    for (size_t i = 0; i < n; i++) {
+        int64_t day = msg_date_day_of(sales[i].sold_at_us);
+        size_t k = 0;
+        while (k < ndays && days[k] != day)
+            k++;
+        if (k == ndays)
+            days[ndays++] = day;
+        indexes[i] = k + 1;
+    }
+    struct script_args s = {0};
+    script_key(&s, "product:ranking:offset:%s:%" PRId32, a->topic, a->partition);
+    if (a->at == a->n && a->next_offset >= 0)
+        script_i64(&s, a->next_offset);
+    else
+        script_text(&s, "");
+    script_i64(&s, (int64_t)ndays);
+    for (size_t k = 0; k < ndays; k++)
+        add_day(&s, a, days[k]);
+    for (size_t i = 0; i < n; i++)
+        add_sale(&s, &sales[i], indexes[i]);
+    mem_free(indexes);
+    store_script(a->store, SCRIPT_RANKING_APPLY, &s, 0, on_part, a);
+}
+
+/* Days whose keys have ended, and days further ahead than clocks can differ, are not counted. */
+static bool within_retention(const struct apply *a, const struct ranking_sale *sale)
+{
+    int64_t day = msg_date_day_of(sale->sold_at_us);
+    return day > a->today - a->retention_days && day <= a->today + 1;
+}
+
+void ranking_apply(struct store *s, const char *topic, int32_t partition, int64_t next_offset,
+                   const struct ranking_sale *sales, size_t n, int64_t now_us, int retention_days,
+                   apply_fn *done, void *arg)
+{
+    ASSERT(retention_days > 0 && retention_days < DAYS_MAX - 2);
+    struct apply *a = mem_zalloc(sizeof *a);
+    *a = (struct apply){.store = s,
+                        .topic = mem_strdup(topic),
+                        .partition = partition,
+                        .next_offset = next_offset,
+                        .today = msg_date_day_of(now_us),
+                        .retention_days = retention_days,
+                        .sales = mem_array(n, sizeof *sales),
+                        .done = done,
+                        .arg = arg};
+    for (size_t i = 0; i < n; i++)
+        if (within_retention(a, &sales[i]))
+            a->sales[a->n++] = sales[i];
+    send_part(a);
+}
+
+/* --- offset ------------------------------------------------------------------------------------------------------- */
+
+struct call {
+    store_any_fn *done;
+    void *arg;
+    size_t limit;
+};
+
+static struct call *call_new(store_any_fn *done, void *arg, size_t limit)
+{
+    struct call *c = mem_alloc(sizeof *c);
+    *c = (struct call){done, arg, limit};
+    return c;
+}
+
+typedef void offset_fn(void *arg, int64_t offset, const struct error *e);
+
+static void on_offset(void *arg, enum redis_status status, const struct redis_reply *r, const struct error *e)
+{
+    struct call *c = arg;
+    int64_t offset = -1;
+    if (status == REDIS_OK && !redis_reply_is_i64(r, &offset))
+        offset = -1;
+    ((offset_fn *)c->done)(c->arg, offset, status == REDIS_OK ? NULL : e);
+    mem_free(c);
+}
+
+void ranking_offset(struct store *s, const char *topic, int32_t partition, offset_fn *done, void *arg)
+{
+    char key[320];
+    snprintf(key, sizeof key, "product:ranking:offset:%s:%" PRId32, topic, partition);
+    struct redis_args a = {0};
+    redis_args_add(&a, "GET");
+    redis_args_add(&a, key);
+    redis_client_command(s->redis, a.v, a.n, 0, on_offset, call_new((store_any_fn *)done, arg, 0));
+}
+
+/* --- top ------------------------------------------------------------------------------------------------------------ */
+
+typedef void top_fn(void *arg, const struct ranking_entry *entries, size_t n, const struct error *e);
+
+static int compare_entries(const void *x, const void *y)
+{
+    const struct ranking_entry *a = x, *b = y;
+    if (a->quantity != b->quantity)
+        return a->quantity < b->quantity ? 1 : -1;
+    return a->product_id < b->product_id ? -1 : a->product_id > b->product_id;
+}
+
+/* Pairs of member and score; best first, ties by the smaller id; quantities below 1 and members that are no ids are left out. */
+static void on_top(void *arg, enum redis_status status, const struct redis_reply *r, const struct error *e)
+{
+    struct call *c = arg;
+    size_t pairs = status == REDIS_OK ? redis_reply_len(r) / 2 : 0, n = 0;
+    struct ranking_entry *entries = mem_array(pairs, sizeof *entries);
+    for (size_t i = 0; i < pairs; i++) {
+        struct slice score = redis_reply_text(redis_reply_at(r, 2 * i + 1));
+        char text[40] = "";
+        memcpy(text, score.p ? score.p : "", score.n < sizeof text - 1 ? score.n : sizeof text - 1);
+        entries[n].quantity = (int64_t)strtod(text, NULL);
+        if (redis_reply_is_i64(redis_reply_at(r, 2 * i), &entries[n].product_id) && entries[n].quantity > 0)
+            n++;
+    }
+    qsort(entries, n, sizeof *entries, compare_entries);
+    ((top_fn *)c->done)(c->arg, entries, n < c->limit ? n : c->limit, status == REDIS_OK ? NULL : e);
+    mem_free(entries);
+    mem_free(c);
+}
+
+void ranking_top(struct store *s, int64_t now_us, int days, size_t limit, top_fn *done, void *arg)
+{
+    ASSERT(days > 0 && days < REDIS_MAX_ARGS - 4);
+    int64_t today = msg_date_day_of(now_us);
+    struct redis_args a = {0};
+    struct buf keys[REDIS_MAX_ARGS] = {{0}};
+    if (days == 3) {
+        buf_puts(&keys[0], "product:ranking:recent3days:");
+        msg_date_day(&keys[0], today);
+        redis_args_add(&a, "ZREVRANGE");
+        redis_args_add(&a, buf_str(&keys[0]));
+        redis_args_add_i64(&a, 0);
+        redis_args_add_i64(&a, (int64_t)limit - 1);
+    } else {
+        redis_args_add(&a, "ZUNION");
+        redis_args_add_i64(&a, days);
+        for (int i = 0; i < days; i++) {
+            buf_puts(&keys[i], "product:ranking:daily:");
+            msg_date_day(&keys[i], today - i);
+            redis_args_add(&a, buf_str(&keys[i]));
+        }
+    }
+    redis_args_add(&a, "WITHSCORES");
+    redis_client_command(s->redis, a.v, a.n, 0, on_top, call_new((store_any_fn *)done, arg, limit));
+    for (int i = 0; i < REDIS_MAX_ARGS; i++)
+        buf_free(&keys[i]);
+}

@@ -1,0 +1,43 @@
+/* Calling the embedded Lua scripts: arguments of any number, the script by its file's name, replies turned into rows. */
+#ifndef RUSHD_STORE_STORE_SCRIPT_H
+#define RUSHD_STORE_STORE_SCRIPT_H
+
+#include "redis/redis.h"
+#include "store/store_internal.h"
+
+/* The scripts of src/store/lua, in the order of their names (a test compares the two lists). */
+enum script_id {
+    SCRIPT_COUPON_ADD,
+    SCRIPT_COUPON_CANCEL,
+    SCRIPT_COUPON_DECIDED,
+    SCRIPT_COUPON_INFO,
+    SCRIPT_COUPON_LINES,
+    SCRIPT_COUPON_PROBE,
+    SCRIPT_COUPON_PUBLISHED,
+    SCRIPT_COUPON_PUT_BACK,
+    SCRIPT_COUPON_RELEASE,
+    SCRIPT_COUPON_STALE,
+    SCRIPT_COUPON_STATUS,
+    SCRIPT_COUPON_TAKE,
+    SCRIPT_RANKING_APPLY,
+    SCRIPT_COUNT,
+};
+
+/* Keys first, then arguments. The texts are copied into one buffer. */
+struct script_args {
+    struct buf text;
+    size_t *ends; /* of each argument within text */
+    size_t n, cap, nkeys;
+};
+void script_key(struct script_args *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void script_i64(struct script_args *a, int64_t v);
+void script_text(struct script_args *a, const char *s);
+void script_slice(struct script_args *a, struct slice s);
+
+/* Run it and free the arguments. The callback gets NULL as error on success. A reply that is not an array of at least
+ * min_reply elements (0: any reply will do) is turned into an error of kind BUG: somebody else writes our keys. */
+typedef void script_done_fn(void *call, const struct redis_reply *r, const struct error *e);
+void store_script(struct store *s, enum script_id id, struct script_args *a, size_t min_reply,
+                  script_done_fn *done, void *call);
+
+#endif
