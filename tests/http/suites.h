@@ -4,6 +4,7 @@
 
 #include <check.h>
 
+Suite *http_client_suite(void);
 Suite *http_field_suite(void);
 Suite *http_limits_suite(void);
 Suite *http_parser_suite(void);
