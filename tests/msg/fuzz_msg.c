@@ -16,7 +16,8 @@ static void check_error(bool failed)
     e = ERROR_INIT;
 }
 
-/* Bounds that one of the two has and the other has not are no disagreement. */
+/* Bounds that one of the two has and the other has not are no disagreement; nor is a NUL byte, which jansson
+ * overlooks behind a number. */
 static void check_scan(const char *text, size_t n)
 {
     struct msg_scan s;
@@ -27,7 +28,8 @@ static void check_scan(const char *text, size_t n)
     json_error_t error;
     json_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     bool limit = ok ? json_error_code(&error) == json_error_numeric_overflow : !strcmp(e.code, "JSON_LIMIT");
-    ASSERT(ok == (root != NULL) || limit);
+    bool nul = memchr(text, '\0', n);
+    ASSERT(nul ? !ok : (ok == (root != NULL) || limit));
     json_decref(root);
     check_error(!ok);
 }
