@@ -53,6 +53,7 @@ struct msg_order {
     size_t nitems;
 };
 
+/* Free what a parsed order points to and zero it. A zeroed one is fine. */
 void msg_order_free(struct msg_order *order);
 
 /* One product of an order, its lines added up. */
@@ -71,8 +72,10 @@ size_t msg_order_products(const struct msg_order *order, struct msg_order_produc
 void msg_order_print_outbox(struct buf *out, const struct msg_order *order);
 bool msg_order_parse_outbox(const char *text, size_t n, struct msg_order *order, struct error *e);
 
+/* Append an OrderCompletedMessage: one per order, key orderId. */
 void msg_order_completed_print(struct buf *out, const struct msg_order *order, enum msg_schema schema);
-/* Required: orderId, userId, totalAmount, items or orderItems. msg_order_free(order). */
+/* Read one in any schema; the ids of the lines come with orderItems only. Required: orderId, userId,
+ * totalAmount, items or orderItems. Free it with msg_order_free. */
 bool msg_order_completed_parse(const char *text, size_t n, struct msg_order *order, struct error *e);
 
 struct msg_product_ranking {
@@ -83,13 +86,16 @@ struct msg_product_ranking {
     char *product_name;      /* may be NULL */
     int64_t completed_at_us; /* 0: absent, take the message's timestamp */
 };
+/* Append a ProductRankingMessage: one per product of msg_order_products, key productId. */
 void msg_product_ranking_print(struct buf *out, const struct msg_order *order,
                                const struct msg_order_product *product, enum msg_schema schema);
-/* Required and positive: productId, orderId, quantity or soldQuantity. */
+/* Read one in any schema. Required and positive: productId, orderId, quantity or soldQuantity. */
 bool msg_product_ranking_parse(const char *text, size_t n, struct msg_product_ranking *ranking,
                                struct error *e);
+/* Free what a parsed one points to and zero it. */
 void msg_product_ranking_free(struct msg_product_ranking *ranking);
 
+/* Append a DataPlatformMessage: one per order, key orderId. processed_at_us is printed in extended and both. */
 void msg_data_platform_print(struct buf *out, const struct msg_order *order, enum msg_schema schema,
                              int64_t processed_at_us);
 /* What the forwarder needs to know of a document that it sends on as received. */
@@ -97,7 +103,7 @@ struct msg_data_platform {
     int64_t order_id;
     int64_t user_id; /* 0: absent */
 };
-/* Required and positive: orderId. */
+/* Read the ids of a document in any schema, whatever else it says. Required and positive: orderId. */
 bool msg_data_platform_parse(const char *text, size_t n, struct msg_data_platform *document, struct error *e);
 
 struct msg_coupon_issue {
@@ -109,9 +115,12 @@ struct msg_coupon_issue {
     int64_t requested_at_us; /* 0: absent, the message's timestamp is its identity (contract section 4) */
     int64_t ticket;          /* 0: none */
 };
+/* Append a CouponIssueMessage, key couponId. discountAmount is an Integer in the documented Java class: whole
+ * amounts are written without a fraction in documented and both. */
 void msg_coupon_issue_print(struct buf *out, const struct msg_coupon_issue *request, enum msg_schema schema);
-/* Required and positive: couponId, userId. */
+/* Read one in any schema. Required and positive: couponId, userId. */
 bool msg_coupon_issue_parse(const char *text, size_t n, struct msg_coupon_issue *request, struct error *e);
+/* Free what a parsed one points to and zero it. */
 void msg_coupon_issue_free(struct msg_coupon_issue *request);
 
 #endif

@@ -23,6 +23,7 @@ struct msg_json {
 
 #define MSG_JSON(buffer) ((struct msg_json){.out = (buffer)})
 
+/* Open and close an object or an array; each is a value where it stands. */
 void msg_json_object(struct msg_json *j);
 void msg_json_object_end(struct msg_json *j);
 void msg_json_array(struct msg_json *j);
@@ -37,6 +38,7 @@ void msg_json_key_n(struct msg_json *j, const char *name, size_t n);
 void msg_json_string(struct msg_json *j, const char *s);
 void msg_json_string_n(struct msg_json *j, const char *s, size_t n);
 
+/* Write a value. Money has two forms, both exact. */
 void msg_json_i64(struct msg_json *j, int64_t v);
 void msg_json_money(struct msg_json *j, money v);       /* 50000, 1234.50: HTTP (contract section 3) */
 void msg_json_money_fixed(struct msg_json *j, money v); /* 50000.00: messages (contract section 5) */

@@ -36,6 +36,8 @@ struct msg_scan {
     size_t nkeys, cap;
 };
 
+/* Start at the first of n bytes, which must stay until the end. Errors go to *e, with the codes that
+ * msg_field_parse names. */
 void msg_scan_init(struct msg_scan *s, const char *text, size_t n, struct error *e);
 void msg_scan_free(struct msg_scan *s);
 
