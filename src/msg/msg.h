@@ -95,7 +95,7 @@ bool msg_product_ranking_parse(const char *text, size_t n, struct msg_product_ra
 /* Free what a parsed one points to and zero it. */
 void msg_product_ranking_free(struct msg_product_ranking *ranking);
 
-/* Append a DataPlatformMessage: one per order, key orderId. processed_at_us is printed in extended and both. */
+/* Append a DataPlatformMessage: one per order, key orderId. documented does not have processed_at_us. */
 void msg_data_platform_print(struct buf *out, const struct msg_order *order, enum msg_schema schema,
                              int64_t processed_at_us);
 /* What the forwarder needs to know of a document that it sends on as received. */

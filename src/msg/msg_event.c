@@ -1,8 +1,8 @@
 /* ProductRankingMessage, DataPlatformMessage and CouponIssueMessage (contract section 5), and the Java names.
  *
  * discountAmount of a coupon is an Integer in the documented Java class. Jackson takes 1000.00 for an Integer
- * only as long as ACCEPT_FLOAT_AS_INT is on (and cuts 1000.50 then), and 1000 for Integer, Long and BigDecimal
- * always, so whole amounts are written without a fraction wherever that class may read them. */
+ * only as long as ACCEPT_FLOAT_AS_INT is on (and cuts 1000.50 then), and 1000 for Integer, Long and
+ * BigDecimal always, so whole amounts are written without a fraction wherever that class may read them. */
 #include "msg/msg_table.h"
 
 static const struct msg_field ranking_fields[] = {
