@@ -22,7 +22,7 @@ enum option_type {
 
 enum option_flag {
     OPTION_RELOAD = 1, /* SIGHUP may change it */
-    OPTION_SECRET = 2, /* masked everywhere; "<key>-file = PATH" reads it from a file, re-read at SIGHUP */
+    OPTION_SECRET = 2, /* masked everywhere; "<key>-file = PATH" reads a file, again at SIGHUP */
 };
 
 struct option_map {

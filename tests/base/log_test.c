@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -289,6 +290,28 @@ START_TEST(loggers_are_listed_once)
 }
 END_TEST
 
+START_TEST(without_a_sink_lines_go_to_standard_error)
+{
+    static LOG_DEFINE(log, "rushd.stderr");
+    int fds[2];
+    char text[256];
+    ck_assert_int_eq(pipe(fds), 0);
+    int kept = dup(STDERR_FILENO);
+    ck_assert_int_eq(dup2(fds[1], STDERR_FILENO), STDERR_FILENO);
+    log_set_sink(NULL, NULL);
+    log_info(&log, "hello");
+    log_write(&log, LOG_LEVEL_DEBUG, "below the level", NULL, 0);
+    ck_assert_int_eq(dup2(kept, STDERR_FILENO), STDERR_FILENO);
+    ssize_t n = read(fds[0], text, sizeof(text) - 1);
+    ck_assert_int_gt(n, 0);
+    text[n] = '\0';
+    ck_assert_str_eq(strstr(text, "level="), "level=info logger=rushd.stderr msg=hello\n");
+    close(fds[0]);
+    close(fds[1]);
+    close(kept);
+}
+END_TEST
+
 START_TEST(loggers_are_known_before_they_are_used)
 {
     static LOG_DEFINE(unused, "rushd.unused");
@@ -335,6 +358,7 @@ Suite *log_suite(void)
     tcase_add_test(tc, java_names_map_to_ours);
     tcase_add_test(tc, names_and_levels_are_checked);
     tcase_add_test(tc, loggers_are_listed_once);
+    tcase_add_test(tc, without_a_sink_lines_go_to_standard_error);
     tcase_add_test(tc, loggers_are_known_before_they_are_used);
     tcase_add_test(tc, a_gate_lets_one_through_per_interval);
     suite_add_tcase(s, tc);

@@ -353,6 +353,13 @@ START_TEST(secrets_come_from_files)
     option_test_file("secret", "");
     ck_assert(option_test_load(NULL, (const char *[]){buf_str(&text), NULL}, NULL));
     ck_assert_str_eq(option_values.password, "");
+    struct buf large = BUF_INIT;
+    memset(buf_reserve(&large, 70000), 'x', 70000);
+    large.len = 70000;
+    option_test_file("secret", buf_str(&large));
+    buf_free(&large);
+    ck_assert(!option_test_load(NULL, (const char *[]){buf_str(&text), NULL}, NULL));
+    ck_assert_ptr_nonnull(strstr(option_error.text, ": cannot be read: it is too large"));
     option_test_load_file("datasource.password-file =\n");
     ck_assert_str_eq(option_values.password, "");
     buf_free(&text);

@@ -25,7 +25,10 @@ static const struct option options[] = {
      .flags = OPTION_RELOAD, .help = "How long to wait."},
     {"server.max-request-body", OPTION_SIZE, &option_values.size, "64KB", .min = 1024, .max = 1 << 30,
      .help = "The largest body."},
-    {"server.flag", OPTION_BOOL, &option_values.flag, "false", .help = "A switch."},
+    {"server.flag", OPTION_BOOL, &option_values.flag, "false",
+     .help = "A switch with so much to say about itself that its only sentence does not fit on one line of "
+             "the sample "
+             "file, where lines end before they become hard to read."},
     {"datasource.password", OPTION_STRING, &option_values.password, "", .flags = OPTION_SECRET,
      .help = "A secret."},
     {"event.publisher.type", OPTION_ENUM, &option_values.publisher, "kafka", .choices = publishers,
