@@ -245,6 +245,12 @@ static void add_session_settings(const struct pg_conn *c, struct pg_settings *s)
     pg_settings_guc(s, "lock_timeout", text);
     pg_settings_guc(s, "idle_in_transaction_session_timeout", "2000");
     pg_settings_guc(s, "synchronous_commit", "on");
+    /* Statements look rows up by key, and their plans are kept. One that was cheapest while a table was small, a scan of all of
+     * it, would stay in use while the table grows by 100,000 rows in seconds. So: indexes and nested loops wherever there is
+     * a choice; and no JIT, whose threshold the penalty for the other plans would pass. */
+    static const char *const off[] = {"enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit"};
+    for (size_t i = 0; i < ARRAY_LEN(off); i++)
+        pg_settings_guc(s, off[i], "off");
     if (c->target->password)
         pg_settings_set(s, "password", c->target->password);
 }
