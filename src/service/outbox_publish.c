@@ -321,6 +321,8 @@ static void publish(struct outbox_publisher *p, int64_t order_id, struct slice p
 void outbox_publish(struct outbox_publisher *p, int64_t order_id, struct slice payload,
                     const char *request_id)
 {
+    if (p->cfg.per_topic_marks && !p->relay_run)
+        return; /* local mode: the relay of the one worker node publishes it */
     publish(p, order_id, payload, request_id, 0);
 }
 

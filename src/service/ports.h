@@ -51,7 +51,7 @@ struct event_sink {
 struct event_message {
     const char *topic; /* configured name */
     int32_t partition;
-    int64_t offset;
+    int64_t offset;       /* -1: none, the message never was in a topic (local mode) */
     int64_t timestamp_ms; /* -1: unknown */
     struct slice key;
     struct slice value; /* p == NULL: tombstone */

@@ -113,13 +113,14 @@ static void on_batch(void *self, const struct event_batch *batch)
                       .started_us = clock_mono_us()};
     LIST_INSERT_HEAD(&f->runs, r, link);
     struct ranking_sale *sales = decode(r, batch);
+    int64_t last = r->n ? batch->messages[r->n - 1].offset : -1;
     if (!r->n)
         f->dead.ops->put(f->dead.self, &r->messages[0], f->cfg.group,
                          "org.springframework.kafka.support.serializer.DeserializationException", r->reason,
                          on_dead_letter, r);
     else
-        ranking_apply(f->store, batch->topic, batch->partition, batch->messages[r->n - 1].offset + 1, sales,
-                      r->n, clock_real_us(), f->retention_days, on_applied, r);
+        ranking_apply(f->store, batch->topic, batch->partition, last < 0 ? -1 : last + 1, sales, r->n,
+                      clock_real_us(), f->retention_days, on_applied, r);
     mem_free(sales);
 }
 
