@@ -35,6 +35,14 @@ struct bench *bench_new(void)
     return b;
 }
 
+struct bench *bench_new_on(const char *bootstrap_servers)
+{
+    struct bench *b = mem_zalloc(sizeof *b);
+    b->loop = loop_new();
+    b->config = (struct kafka_config){.bootstrap_servers = bootstrap_servers, .client_id = "test"};
+    return b;
+}
+
 void bench_producer(struct bench *b, void (*edit)(struct kafka_producer_config *cfg))
 {
     struct error e = ERROR_INIT;

@@ -28,6 +28,8 @@ struct bench {
 };
 
 struct bench *bench_new(void);
+/* The same on a real broker. */
+struct bench *bench_new_on(const char *bootstrap_servers);
 /* A producer; its settings may be changed by edit before it is made. */
 void bench_producer(struct bench *b, void (*edit)(struct kafka_producer_config *cfg));
 /* Send a text; the report goes to the book under id. */

@@ -116,6 +116,7 @@ void reader_start(struct reader *r, const char *topic, int64_t max_records, int6
     const char *const topics[] = {topic, NULL};
     struct kafka_consumer_config cfg = {.common = &r->bench->config,
                                         .group_id = r->group,
+                                        .group_instance_id = r->instance,
                                         .topics = topics,
                                         .auto_offset_reset = reset,
                                         .max_poll_records = max_records,

@@ -23,6 +23,7 @@ struct reader {
     struct bench *bench;
     struct kafka_consumer *consumer;
     const char *group;
+    const char *instance; /* group.instance.id */
 
     struct reader_batch batches[READER_BATCHES];
     size_t nbatches;
