@@ -188,7 +188,6 @@ struct pg_expect *pg_conn_send(struct pg_conn *c, const struct pg_statement *st,
 void pg_conn_send_sync(struct pg_conn *c, pg_expect_fn *fn, void *arg);
 void pg_conn_send_script(struct pg_conn *c, const char *sql, pg_expect_fn *fn,
                          void *arg);                           /* plain connections */
-void pg_conn_flush(struct pg_conn *c);                         /* have the server send what it has so far */
 void pg_conn_deadline(struct pg_conn *c, int64_t deadline_us); /* of this use of the connection; 0: none */
 bool pg_conn_quiet(const struct pg_conn *c);                   /* nothing in flight */
 

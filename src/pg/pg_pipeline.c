@@ -147,14 +147,6 @@ void pg_conn_send_sync(struct pg_conn *c, pg_expect_fn *fn, void *arg)
         pg_pipeline_write(c);
 }
 
-void pg_conn_flush(struct pg_conn *c)
-{
-    if (may_send(c) && !PQsendFlushRequest(c->pg))
-        break_lost(c);
-    if (may_send(c))
-        pg_pipeline_write(c);
-}
-
 void pg_pipeline_write(struct pg_conn *c)
 {
     int left = PQflush(c->pg);

@@ -205,10 +205,12 @@ void pg_tx_query(struct pg_tx *tx, const struct pg_statement *st, const struct p
     x->done_arg = arg;
 }
 
+/* A Sync, not a flush request: inside BEGIN it commits nothing, and only after it the server counts the session as idle in
+ * transaction. Else the locks of a node that stands still between two steps would be held without limit. */
 void pg_tx_flush(struct pg_tx *tx)
 {
     if (live(tx))
-        pg_conn_flush(tx->request.conn);
+        pg_conn_send_sync(tx->request.conn, NULL, NULL);
 }
 
 static void on_commit(struct pg_expect *x, enum pg_reply reply, const struct error *e)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "store/order_tx.h"
 
@@ -574,6 +575,28 @@ START_TEST(a_connection_lost_before_commit_rolls_back)
 }
 END_TEST
 
+/* As when it is stopped: idle_in_transaction_session_timeout ends the session, others get the locks. */
+START_TEST(a_node_that_stands_still_loses_its_locks)
+{
+    struct node other;
+    struct simple s;
+    struct run first = {.hold = true}, second = {0};
+    node_open(&other);
+    simple_init(&s, 1);
+    start(&first, &node, &simple_locks);
+    await(&first.locked);
+    nanosleep(&(struct timespec){.tv_sec = 2, .tv_nsec = 300000000}, NULL);
+    ck_assert_int_eq(sql_i64("SELECT count(*) FROM pg_locks WHERE locktype = 'transactionid'"), 0);
+    order_tx_write(first.tx, &s.writes);
+    start(&second, &other, &simple_locks);
+    finish(&first, STORE_ROLLED_BACK);
+    ck_assert_int_eq(first.e.kind, ERROR_RETRIABLE);
+    finish(&second, STORE_ROLLED_BACK);
+    nothing_was_written();
+    node_close(&other);
+}
+END_TEST
+
 static void wait_for_activity(const char *condition)
 {
     for (int i = 0; i < 500; i++) {
@@ -702,6 +725,7 @@ Suite *store_pg_order_suite(void)
                                   a_key_is_claimed_then_decided,
                                   old_keys_and_tokens_go_in_small_batches,
                                   a_connection_lost_before_commit_rolls_back,
+                                  a_node_that_stands_still_loses_its_locks,
                                   a_connection_lost_within_commit_is_settled_as_rolled_back,
                                   a_connection_lost_after_commit_is_settled_as_committed,
                                   a_closed_pool_refuses,
