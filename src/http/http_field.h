@@ -13,6 +13,7 @@ enum http_char_class {
 };
 extern const uint8_t http_char_table[256];
 
+/* True if c is of the class. */
 static inline bool http_char_is(char c, enum http_char_class cls)
 {
     return (http_char_table[(unsigned char)c] & cls) != 0;

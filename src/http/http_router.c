@@ -205,12 +205,13 @@ const char *http_method_name(enum http_method method)
 
 void http_allow_print(unsigned allow, char *out)
 {
-    *out = '\0';
+    char *to = out;
     for (unsigned m = 0; m < HTTP_METHOD_COUNT; m++) {
         if (!(allow & 1u << m))
             continue;
-        if (*out)
-            strcat(out, ", ");
-        strcat(out, method_names[m]);
+        if (to > out)
+            to = stpcpy(to, ", ");
+        to = stpcpy(to, method_names[m]);
     }
+    *to = '\0';
 }

@@ -23,7 +23,9 @@ struct http_match {
     struct slice params[HTTP_MAX_PATH_PARAMS]; /* FOUND: raw segments at the placeholders */
 };
 
+/* An empty router. */
 struct http_router *http_router_new(void);
+/* NULL is fine. */
 void http_router_free(struct http_router *r);
 /* Add a route; the pattern must live as long as the router. The same method and pattern twice, a pattern
  * without '/' at the start, or one with too many segments or placeholders is a bug. Returns its index. */
@@ -40,6 +42,7 @@ enum http_match_result http_router_find(const struct http_router *r, enum http_m
  * them), 0 for a path without leading '/' or with malformed escapes. "/" is one empty segment. */
 size_t http_path_split(struct slice path, struct buf *scratch, struct slice *segments);
 
+/* "GET" */
 const char *http_method_name(enum http_method method);
 /* Write the methods of an allow mask as an Allow value: "GET, HEAD, OPTIONS". out holds HTTP_ALLOW_SIZE
  * bytes. */

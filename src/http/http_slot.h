@@ -40,6 +40,7 @@ struct http_slots {
     size_t waiting; /* WAITING */
 };
 
+/* Free the table and every answer in it; all handles die. */
 void http_slots_free(struct http_slots *t);
 /* Take a slot in state WAITING; the caller fills in the rest. */
 struct http_slot *http_slot_take(struct http_slots *t);
