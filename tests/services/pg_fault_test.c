@@ -36,8 +36,12 @@ static void terminate_all(void)
 
 START_TEST(killed_while_idle)
 {
+    config.size = 2;
+    pool_reopen();
     watch();
     ck_assert_str_eq(query(&one, PG_NO_PARAMS).text, "1");
+    while (atoi(direct("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'rushd test'")) < 2)
+        spin(5); /* one that is made after the kill would keep the pool ready */
     terminate_all();
     ck_assert(loop_run_until(loop, is_down, NULL, 2000));
     ck_assert_int_eq(downs, 1);
