@@ -55,15 +55,15 @@ extern struct logger log_loop;
 /* The real clock, also under a simulated one: timers and descriptors live in real time. */
 int64_t loop_now_us(void);
 
-void loop_busy_init(struct loop *l);
-void loop_busy_free(struct loop *l);
-void loop_busy_start(struct loop *l);           /* loop_run begins: what came before is not a turn */
-void loop_busy_mark(struct loop *l);            /* inside a callback: learn when this turn woke up */
-void loop_busy_end(struct loop *l, int64_t t0); /* the turn that was entered at t0 is over */
-void loop_busy_tick(struct loop *l, int64_t late_us);
+void loop_busy_init(struct loop *l);                  /* registers the metrics */
+void loop_busy_free(struct loop *l);                  /* closes its descriptor */
+void loop_busy_start(struct loop *l);                 /* loop_run begins: what came before is not a turn */
+void loop_busy_mark(struct loop *l);                  /* inside a callback: learn when this turn woke up */
+void loop_busy_end(struct loop *l, int64_t t0);       /* the turn that was entered at t0 is over */
+void loop_busy_tick(struct loop *l, int64_t late_us); /* the one-second tick came, this much late */
 
-int64_t loop_timer_due_us(const struct loop_timer *t);
+int64_t loop_timer_due_us(const struct loop_timer *t); /* the deadline, in loop_now_us() time */
 
-void loop_resolve_free_all(struct loop *l);
+void loop_resolve_free_all(struct loop *l); /* the loop ends: fail what evdns still works on */
 
 #endif

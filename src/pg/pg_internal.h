@@ -171,6 +171,7 @@ struct pg_conn {
     TAILQ_ENTRY(pg_conn) idle_link;
 };
 
+/* Make a connection that is DOWN. owner is given to ops. */
 struct pg_conn *pg_conn_new(const struct pg_target *target, const struct pg_conn_ops *ops, void *owner);
 void pg_conn_open(struct pg_conn *c); /* only when DOWN; on_up or on_down follows */
 /* Give up the connection: remove events at once, report at the end of the turn. No-op when DOWN or BROKEN. */
@@ -272,6 +273,7 @@ struct pg_pool {
     struct pg_pool_metrics metrics;
 };
 
+/* Connections that are up, in use or not. */
 static inline size_t pg_pool_up(const struct pg_pool *p)
 {
     return p->slots[PG_SLOT_IDLE] + p->slots[PG_SLOT_BUSY];
@@ -308,6 +310,7 @@ struct pg_session {
     const struct pg_session_ops *ops;
     void *owner;
 };
+/* Make a session that is down. owner is given to ops. */
 void pg_session_init(struct pg_session *s, struct pg_pool *p, const struct pg_session_ops *ops, void *owner);
 void pg_session_open(struct pg_session *s); /* connect now, and with back-off again whenever it is lost */
 void pg_session_close(struct pg_session *s);

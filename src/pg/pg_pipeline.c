@@ -284,9 +284,22 @@ static void take_notifications(struct pg_conn *c)
     }
 }
 
+/* libpq may take a part of a TLS record and leave the rest in the TLS layer, where no descriptor tells of it. So an answer
+ * that is not complete over TLS is asked for again: a record is 16 KiB at most, libpq takes 8 KiB at least. */
+static bool consume(struct pg_conn *c)
+{
+    enum {
+        TLS_READS = 4
+    };
+    bool alive = PQconsumeInput(c->pg) == 1;
+    for (int i = 0; alive && i < TLS_READS && PQsslInUse(c->pg) && PQisBusy(c->pg); i++)
+        alive = PQconsumeInput(c->pg) == 1;
+    return alive;
+}
+
 void pg_pipeline_read(struct pg_conn *c)
 {
-    bool alive = PQconsumeInput(c->pg) == 1;
+    bool alive = consume(c);
     /* What came before the end of a dying session still counts: its FATAL message above all. */
     take_results(c);
     if (!alive && c->state == PG_CONN_UP)
