@@ -434,6 +434,7 @@ void http_conn_drain(struct http_conn *c)
     if (c->state != HTTP_CONN_OPEN || c->partial)
         return; /* a request in the middle: its answer will say close */
     c->state = HTTP_CONN_LAST;
+    c->lingers = true; /* the client may be sending its next request */
     if (c->last && c->last->state == HTTP_SLOT_WAITING)
         c->last->keep_alive = false;
     update_reading(c);

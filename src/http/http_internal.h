@@ -63,7 +63,7 @@ struct http_conn {
     bool writing; /* the socket took only a part of out: waiting until it takes more */
     bool working; /* requests are being taken: what they answer is written afterwards, at once */
     bool eof;     /* the client has shut its sending side */
-    bool lingers; /* the last answer refuses input that may still be on its way */
+    bool lingers; /* input may still be on its way that would turn closing into a reset */
     bool refused; /* over the cap: not counted as a connection */
 };
 

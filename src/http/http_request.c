@@ -162,8 +162,10 @@ void http_request_dispatch(struct http_conn *c, const struct http_parser *p, con
     struct request_fields f = {p, data};
     struct http_request req;
     struct http_slot *slot = open_slot(c, p, data, now_us);
-    if (!slot->keep_alive)
+    if (!slot->keep_alive) {
         c->state = HTTP_CONN_LAST;
+        c->lingers = s->draining; /* the client did not expect the end */
+    }
     fill_request(&req, slot, &f);
     if (slice_eq(req.path, "*")) {
         answer_allow(s, slot, &req, all_methods(s));

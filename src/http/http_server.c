@@ -85,8 +85,8 @@ static void admit(struct http_server *s, int fd)
     }
 }
 
-/* Accept until nobody waits or the budget is used up. */
-static void accept_some(struct http_server *s)
+/* Accept until nobody waits or the budget is used up; true in the second case. */
+static bool accept_some(struct http_server *s)
 {
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
         int fd = accept_one(s);
@@ -94,11 +94,12 @@ static void accept_some(struct http_server *s)
             admit(s, fd);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             out_of_descriptors(s, errno);
-            return;
+            return false;
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            return;
+            return false;
         } /* else this client is gone already */
     }
+    return true;
 }
 
 static void listen_ev(evutil_socket_t fd, short what, void *arg)
@@ -272,8 +273,9 @@ void http_server_drain(struct http_server *s, int64_t deadline_ms, void (*draine
     s->draining = true;
     s->drained = drained;
     s->drained_arg = arg;
-    if (s->listen_fd >= 0)
-        accept_some(s); /* who is in the backlog has sent a request, or soon will */
+    /* Who is in the backlog may have sent a request already; closing the listener would reset it. */
+    for (int i = 0; s->listen_fd >= 0 && i < BACKLOG / ACCEPTS_PER_TURN && accept_some(s); i++)
+        ;
     close_listener(s);
     loop_timer_start(s->drain_deadline, deadline_ms);
     loop_defer(s->loop, &s->drain_task);
