@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "msg/msg_date.h"
 
 struct app_config app_config;
 
@@ -61,7 +62,7 @@ static const struct option server_options[] = {
      .choices = show_details_names, .help = "Whether health lists components and details."},
     {"node.roles", OPTION_SET, C(roles), "api,queue,consumers", .choices = role_names,
      .help = "What this node does."},
-    {"node.id", OPTION_STRING, C(node_id), "",
+    {"node.id", OPTION_STRING, C(fixed_node_id), "",
      .help = "Name of this process, unique; empty takes host name and pid. A fixed one makes consumers "
              "static members."},
     {"startup.require-services", OPTION_BOOL, C(require_services), "false",
@@ -430,15 +431,22 @@ bool app_config_embedded(void)
     return app_config.publisher == PUBLISHER_KAFKA && str_ieq(app_config.kafka.bootstrap_servers, "embedded");
 }
 
-void app_config_apply_logging(void)
+/* Names of the loggers whose level was set, to take back what a reload removed. */
+static struct option_map applied;
+
+static void forget_applied(void)
 {
-    static struct option_map applied; /* names only, to take back what a reload removed */
     for (size_t i = 0; i < applied.len; i++)
         log_set_level(applied.entries[i].key, -1);
     for (size_t i = 0; i < applied.len; i++)
         mem_free(applied.entries[i].key);
     mem_free(applied.entries);
     applied = (struct option_map){0};
+}
+
+void app_config_apply_logging(void)
+{
+    forget_applied();
     const struct option_map *levels = &app_config.logging.levels;
     if (levels->len)
         applied.entries = mem_array(levels->len, sizeof *applied.entries);
@@ -450,18 +458,27 @@ void app_config_apply_logging(void)
     log_set_format(app_config.logging.format ? LOG_FORMAT_JSON : LOG_FORMAT_LOGFMT);
 }
 
+void app_config_free(void)
+{
+    forget_applied();
+    mem_free(app_config.node_id);
+    app_config.node_id = NULL;
+}
+
 void app_config_apply(void)
 {
-    app_config.node_id_fixed = *app_config.node_id != '\0';
-    if (!app_config.node_id_fixed) {
-        char host[128] = "node";
-        gethostname(host, sizeof host - 1);
-        struct buf id = BUF_INIT;
+    app_config.node_id_fixed = *app_config.fixed_node_id != '\0';
+    struct buf id = BUF_INIT;
+    char host[128] = "node";
+    gethostname(host, sizeof host - 1);
+    if (app_config.node_id_fixed)
+        buf_puts(&id, app_config.fixed_node_id);
+    else
         buf_printf(&id, "%s-%ld", host, (long)getpid());
-        mem_free(app_config.node_id);
-        app_config.node_id = buf_steal(&id);
-    }
+    mem_free(app_config.node_id);
+    app_config.node_id = buf_steal(&id);
     setenv("TZ", app_config.server.time_zone, 1);
     tzset();
+    msg_date_zone_changed();
     app_config_apply_logging();
 }

@@ -47,7 +47,8 @@ struct app_config {
         int show_details;
     } management;
     uint64_t roles;
-    char *node_id; /* never empty after app_config_load() */
+    char *fixed_node_id; /* as configured, perhaps empty */
+    char *node_id;       /* the name in force after app_config_apply() */
     bool node_id_fixed;
     bool require_services;
     struct {
@@ -109,6 +110,8 @@ void app_config_register(void);
 void app_config_apply(void);
 /* The levels and the format of the log, again after a reload. */
 void app_config_apply_logging(void);
+/* Free what app_config_apply() made. After option_reset(). */
+void app_config_free(void);
 bool app_config_embedded(void); /* kafka.bootstrap-servers = embedded, and the publisher is kafka */
 
 #endif

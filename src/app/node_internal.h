@@ -1,0 +1,109 @@
+/* The parts of a node, for the files that wire it: node.c (build, free), node_events.c (Kafka or local), node_health.c (what is up),
+ * node_stop.c (the way down), node_tasks.c (housekeeping). */
+#ifndef RUSHD_APP_NODE_INTERNAL_H
+#define RUSHD_APP_NODE_INTERNAL_H
+
+#include "api/api.h"
+#include "app/config.h"
+#include "app/kafka_ports.h"
+#include "app/local_ports.h"
+#include "app/node.h"
+#include "app/platform_port.h"
+#include "base/component.h"
+#include "base/log.h"
+#include "http/http_server.h"
+#include "loop/loop.h"
+#include "pg/pg.h"
+#include "redis/redis.h"
+#include "service/coupon.h"
+#include "service/order.h"
+#include "service/outbox_publish.h"
+#include "service/sales.h"
+#include "store/schema.h"
+
+enum {
+    GROUP_RANKING,
+    GROUP_COUPON,
+    GROUP_PLATFORM,
+    GROUP_COUNT
+};
+
+enum node_state {
+    NODE_STARTING, /* not ready yet */
+    NODE_RUNNING,  /* was ready once */
+    NODE_STOPPING,
+};
+
+struct node {
+    struct loop *loop;
+    enum node_state state;
+    int64_t started_us;
+    int exit_code;
+
+    struct pg_pool *pg;
+    struct redis_client *redis;
+    struct store *store;
+
+    struct kafka_embedded *embedded;
+    char *bootstrap;
+    struct kafka_config kafka;
+    struct kafka_producer *producer;
+    struct kafka_ports *kafka_ports;
+    struct kafka_group *groups[GROUP_COUNT];
+    bool topics_ready;
+    struct loop_timer *topics_timer;
+    struct local_ports *local;
+    struct pg_lock *worker_lock; /* local mode: one worker node */
+    bool worker;
+
+    struct outbox_publisher *outbox;
+    struct order_service *orders;
+    struct coupon_cache *cache;
+    struct coupon_accept *accept;
+    struct coupon_drain *drain;
+    struct coupon_issue *issue;
+    struct ranking_flow *ranking;
+    struct popular *popular;
+    struct platform_flow *platform;
+    struct platform_port *platform_port;
+
+    struct http_server *http, *management; /* the same one unless management.server.port is set */
+    struct api *api;
+
+    struct component db, redis_part, kafka_part, disk;
+    bool schema_ok, schema_checking, migrating, settings_checked;
+    struct loop_timer *health_timer, *task_timer, *require_timer;
+    bool producer_up;
+    char producer_reason[160];
+    bool group_up[GROUP_COUNT];
+    char group_reason[GROUP_COUNT][160];
+    int ticks;
+
+    int stop_step;
+    int64_t stop_deadline_us;
+    size_t stop_waiting; /* parts that the present step waits for */
+};
+
+extern struct logger log_node;
+
+/* node_events.c */
+bool node_events_new(struct node *n, struct error *e); /* sink, ports; before the services */
+void node_consumers_new(struct node *n,
+                        const struct coupon_config *coupons); /* consuming services; after the store */
+void node_consumers_start(struct node *n);                    /* when schema and topics are there */
+void node_events_free(struct node *n);
+struct event_sink node_sink(struct node *n);
+
+/* node_health.c */
+void node_health_new(struct node *n);
+void node_health_kafka(struct node *n); /* producer or a group changed */
+void node_health_stopping(struct node *n);
+void node_health_free(struct node *n);
+/* The schema is right and the roles may work. */
+void node_work(struct node *n);
+
+/* node_tasks.c */
+void node_tasks_new(struct node *n);
+void node_tasks_free(struct node *n);
+
+#endif
