@@ -198,6 +198,7 @@ struct kafka_group {
     char *id;
     struct kafka_group_hooks hooks;
     struct kafka_consumer *consumer;
+    struct kafka_consumer_ops ops; /* the consumer keeps a pointer */
     struct event_handler handler;
     struct map *handed; /* by batch id */
     struct loop_task closed_task;
@@ -307,10 +308,10 @@ struct event_source kafka_group_source(struct kafka_group *g)
 bool kafka_group_start(struct kafka_group *g, const struct kafka_consumer_config *cfg,
                        struct event_handler handler, struct error *e)
 {
-    const struct kafka_consumer_ops ops = {on_batch, g->hooks.on_assigned ? on_assigned : NULL, on_revoked,
-                                           on_state};
+    g->ops = (struct kafka_consumer_ops){on_batch, g->hooks.on_assigned ? on_assigned : NULL, on_revoked,
+                                         on_state};
     g->handler = handler;
-    g->consumer = kafka_consumer_new(g->loop, cfg, &ops, g, e);
+    g->consumer = kafka_consumer_new(g->loop, cfg, &g->ops, g, e);
     return g->consumer != NULL;
 }
 

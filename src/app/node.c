@@ -209,6 +209,8 @@ void node_free(struct node *n)
     node_events_free(n);
     pg_lock_free(n->worker_lock);
     platform_port_free(n->platform_port);
+    if (n->store)
+        store_unwatch(n->store);
     redis_client_free(n->redis);
     pg_pool_free(n->pg);
     platform_flow_free(n->platform);

@@ -16,6 +16,11 @@ struct store *store_new(struct loop *l, struct pg_pool *pg, struct redis_client 
     return s;
 }
 
+void store_unwatch(struct store *s)
+{
+    coupon_watch_free(s);
+}
+
 void store_free(struct store *s)
 {
     if (!s)
