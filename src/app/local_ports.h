@@ -14,7 +14,9 @@ struct local_ports_config {
     size_t batch_max;                      /* messages handed over at once */
     size_t queue_max;                      /* messages of a topic that may wait */
 };
+/* Strings of cfg are copied. */
 struct local_ports *local_ports_new(struct loop *l, struct store *s, const struct local_ports_config *cfg);
+/* The ports; one source per topic. Valid as long as p. */
 struct event_sink local_ports_sink(struct local_ports *p);
 struct event_source local_ports_source(struct local_ports *p, enum event_topic topic);
 /* Without a handler a topic's events count as delivered: nobody here wants them. */

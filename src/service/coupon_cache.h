@@ -12,6 +12,7 @@
 struct loop;
 struct coupon_cache;
 
+/* Starts reading and watching. */
 struct coupon_cache *coupon_cache_new(struct loop *l, struct store *s);
 /* The row, or NULL with e->kind NONE when the coupon does not exist, or NULL with an error when no fresh
  * enough state is to be had. Valid inside the callback. Never before this returns. */

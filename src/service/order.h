@@ -19,6 +19,7 @@ struct order_service_config {
     int64_t timeout_ms;  /* from submit to answer: below server.request-timeout */
 };
 struct order_service;
+/* The outbox publisher gets the committed orders; it outlives the service. */
 struct order_service *order_service_new(struct loop *l, struct store *s, struct outbox_publisher *outbox,
                                         const struct order_service_config *cfg);
 
@@ -54,8 +55,10 @@ struct charge_submit {
     const char *request_id;
     unsigned form;
 };
+/* The same for a charge of a balance. */
 void charge_submit(struct order_service *o, const struct charge_submit *in, order_answer_fn *done, void *arg);
 
+/* Requests in line, those of the running batch apart. */
 size_t order_service_waiting(const struct order_service *o);
 /* Finish what is in line, refuse what comes; drained fires once, at the latest at the deadline. */
 void order_service_drain(struct order_service *o, int64_t deadline_ms, void (*drained)(void *arg), void *arg);

@@ -19,6 +19,7 @@ struct outbox_publisher_config {
     bool per_topic_marks;   /* local mode: remember which handlers are done */
     int64_t max_in_flight;  /* orders whose reports are outstanding; beyond it new ones wait for the relay */
 };
+/* Nothing is relayed before outbox_relay_run(). */
 struct outbox_publisher *outbox_publisher_new(struct loop *l, struct store *s, struct event_sink sink,
                                               const struct outbox_publisher_config *cfg);
 /* Publish a committed order now; the payload is the outbox row's text (copied when it must wait). request_id

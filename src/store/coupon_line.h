@@ -23,15 +23,19 @@ struct coupon_line_ticket {
 };
 /* Check in the contract's order (issued, verdict, pending, bound) and take a place. acceptable is false when the coupon cannot
  * be issued now: then only issued and REFUSED are possible answers. An older result of the user is removed. */
-void coupon_line_add(struct store *s, int64_t coupon_id, int64_t user_id, bool acceptable, int64_t max_waiting, int64_t ttl_ms,
-                     void (*done)(void *arg, const struct coupon_line_ticket *t, const struct error *e), void *arg);
+void coupon_line_add(struct store *s, int64_t coupon_id, int64_t user_id, bool acceptable,
+                     int64_t max_waiting, int64_t ttl_ms,
+                     void (*done)(void *arg, const struct coupon_line_ticket *t, const struct error *e),
+                     void *arg);
 /* Take a request back that could not be made durable; only while it is still in line. removed tells. */
 void coupon_line_cancel(struct store *s, int64_t coupon_id, int64_t user_id, int64_t requested_at_us,
                         void (*done)(void *arg, bool removed, const struct error *e), void *arg);
 
 /* --- drain -------------------------------------------------------------------------------------------------------------- */
 /* Coupons whose line or in-flight set is not empty; empty ones are dropped from the set on the way. */
-void coupon_line_list(struct store *s, void (*done)(void *arg, const int64_t *coupon_ids, size_t n, const struct error *e), void *arg);
+void coupon_line_list(struct store *s,
+                      void (*done)(void *arg, const int64_t *coupon_ids, size_t n, const struct error *e),
+                      void *arg);
 /* Look whether these coupons have a line (other programs add to it) and enter them in coupon:lines. */
 void coupon_line_probe(struct store *s, const int64_t *coupon_ids, size_t n, store_done_fn *done, void *arg);
 
@@ -40,39 +44,45 @@ struct coupon_line_member {
     int64_t ticket; /* 0: added from outside */
 };
 struct coupon_line_taken {
-    bool owner;          /* false: another node drains this coupon; nothing was taken */
-    int64_t epoch;       /* of our lease */
+    bool owner;                               /* false: another node drains this coupon; nothing was taken */
+    int64_t epoch;                            /* of our lease */
     const struct coupon_line_member *members; /* in line order */
     size_t n;
     int64_t waiting, in_flight; /* after taking */
-    int64_t invalid;     /* members that were no user id: removed */
-    int64_t put_back;    /* members of older epochs that returned to the line first */
+    int64_t invalid;            /* members that were no user id: removed */
+    int64_t put_back;           /* members of older epochs that returned to the line first */
 };
 struct coupon_line_take {
     int64_t coupon_id;
-    const char *owner;   /* node id */
-    int64_t epoch;       /* of the lease we believe to hold; 0: none. Anything else than what stands there starts a new epoch,
+    const char *owner; /* node id */
+    int64_t
+        epoch; /* of the lease we believe to hold; 0: none. Anything else than what stands there starts a new epoch,
                             which puts unreported members of older epochs back */
-    int64_t window;      /* most members in flight */
-    int64_t limit;       /* most members in this call */
-    int64_t lease_ms;    /* of the drain lease: 5 s */
+    int64_t window;   /* most members in flight */
+    int64_t limit;    /* most members in this call */
+    int64_t lease_ms; /* of the drain lease: 5 s */
     int64_t ttl_ms;
 };
 /* Acquire or renew the lease and move members from line to in-flight. limit 0 only renews. */
 void coupon_line_take(struct store *s, const struct coupon_line_take *t,
-                      void (*done)(void *arg, const struct coupon_line_taken *taken, const struct error *e), void *arg);
+                      void (*done)(void *arg, const struct coupon_line_taken *taken, const struct error *e),
+                      void *arg);
 /* Mark members as published (the delivery report is in). */
-void coupon_line_published(struct store *s, int64_t coupon_id, int64_t epoch, const struct coupon_line_member *m, size_t n,
-                           store_done_fn *done, void *arg);
+void coupon_line_published(struct store *s, int64_t coupon_id, int64_t epoch,
+                           const struct coupon_line_member *m, size_t n, store_done_fn *done, void *arg);
 /* Return members to their old places in line: their publishing failed. Only those still taken by this epoch. */
-void coupon_line_put_back(struct store *s, int64_t coupon_id, int64_t epoch, const struct coupon_line_member *m, size_t n,
-                          store_done_fn *done, void *arg);
+void coupon_line_put_back(struct store *s, int64_t coupon_id, int64_t epoch,
+                          const struct coupon_line_member *m, size_t n, store_done_fn *done, void *arg);
 /* Members published longer ago than recheck_ms without a result, or taken longer ago than lease_ms without a mark, at most limit;
  * they count as taken anew: publish them again with the same identity. Only for the holder of the lease with this epoch. */
-void coupon_line_stale(struct store *s, int64_t coupon_id, const char *owner, int64_t epoch, int64_t recheck_ms, int64_t lease_ms, size_t limit,
-                       void (*done)(void *arg, const struct coupon_line_member *m, size_t n, const struct error *e), void *arg);
+void coupon_line_stale(struct store *s, int64_t coupon_id, const char *owner, int64_t epoch,
+                       int64_t recheck_ms, int64_t lease_ms, size_t limit,
+                       void (*done)(void *arg, const struct coupon_line_member *m, size_t n,
+                                    const struct error *e),
+                       void *arg);
 /* Give the lease up (stop of a node). */
-void coupon_line_release(struct store *s, int64_t coupon_id, const char *owner, int64_t epoch, store_done_fn *done, void *arg);
+void coupon_line_release(struct store *s, int64_t coupon_id, const char *owner, int64_t epoch,
+                         store_done_fn *done, void *arg);
 
 /* --- result --------------------------------------------------------------------------------------------------------------- */
 struct coupon_line_result {
@@ -83,17 +93,19 @@ struct coupon_line_result {
 /* Write results: value, issued set on success, and removal of pending, in-flight and line entries that carry this requestedAt. A
  * newer request of the same user is never touched, and its result key is not overwritten by an older FAILED one; SUCCESS is
  * always written. One call for a batch. */
-void coupon_line_decided(struct store *s, const struct coupon_line_result *results, size_t n, int64_t result_ttl_ms,
-                         int64_t issued_ttl_ms, store_done_fn *done, void *arg);
+void coupon_line_decided(struct store *s, const struct coupon_line_result *results, size_t n,
+                         int64_t result_ttl_ms, int64_t issued_ttl_ms, store_done_fn *done, void *arg);
 
 struct coupon_line_status {
-    const char *result_json;  /* NULL: none */
+    const char *result_json; /* NULL: none */
     bool pending;
     int64_t requested_at_us, ticket;
-    int64_t position, size;   /* position 0: no longer in line (in flight) */
+    int64_t position, size; /* position 0: no longer in line (in flight) */
 };
+/* Read all of it at once: one script. */
 void coupon_line_status(struct store *s, int64_t coupon_id, int64_t user_id,
-                        void (*done)(void *arg, const struct coupon_line_status *st, const struct error *e), void *arg);
+                        void (*done)(void *arg, const struct coupon_line_status *st, const struct error *e),
+                        void *arg);
 
 /* coupon:info:{id}, for other readers. */
 struct coupon_row;

@@ -136,6 +136,7 @@ struct order_tx_ops {
     void (*on_end)(void *arg, enum store_end end, const struct error *e);
 };
 
+/* Start: ops->on_locked or ops->on_end follows. The deadline covers everything up to the end. */
 struct order_tx *order_tx_lock(struct store *s, const struct order_tx_locks *locks, int64_t deadline_ms,
                                const struct order_tx_ops *ops, void *arg);
 /* Write and commit. A write that reports another row count than planned rolls back with kind BUG; a balance

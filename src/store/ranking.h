@@ -12,8 +12,8 @@ struct ranking_sale {
 };
 /* Apply events of one partition: each is counted once whatever is redelivered (seen marks), events of days older than the retention
  * are ignored, offset:{topic}:{partition} becomes next_offset (-1 leaves it). One script call per 500 events. counted: how many were new. */
-void ranking_apply(struct store *s, const char *topic, int32_t partition, int64_t next_offset, const struct ranking_sale *sales,
-                   size_t n, int64_t now_us, int retention_days,
+void ranking_apply(struct store *s, const char *topic, int32_t partition, int64_t next_offset,
+                   const struct ranking_sale *sales, size_t n, int64_t now_us, int retention_days,
                    void (*done)(void *arg, int64_t counted, const struct error *e), void *arg);
 /* The offset that the ranking has in Redis; -1 when none is stored. */
 void ranking_offset(struct store *s, const char *topic, int32_t partition,
@@ -25,6 +25,8 @@ struct ranking_entry {
 /* The best sellers of the days up to and including the local day of now_us: recent3days when days is 3, else the union of daily
  * keys. */
 void ranking_top(struct store *s, int64_t now_us, int days, size_t limit,
-                 void (*done)(void *arg, const struct ranking_entry *entries, size_t n, const struct error *e), void *arg);
+                 void (*done)(void *arg, const struct ranking_entry *entries, size_t n,
+                              const struct error *e),
+                 void *arg);
 
 #endif

@@ -12,6 +12,7 @@ struct user_row {
     bool has_balance;
     money balance;
 };
+/* Users with their balances; ascending by id, unknown ones are left out. */
 void user_read(struct store *s, const int64_t *ids, size_t n,
                void (*done)(void *arg, const struct user_row *rows, size_t n, const struct error *e),
                void *arg);
@@ -39,6 +40,7 @@ struct product_row {
     int64_t created_at_us, updated_at_us;
 };
 typedef void product_rows_fn(void *arg, const struct product_row *rows, size_t n, const struct error *e);
+/* Ascending by id; unknown ones are left out. */
 void product_read(struct store *s, const int64_t *ids, size_t n, product_rows_fn *done, void *arg);
 void product_page(struct store *s, int64_t after_id, size_t limit, product_rows_fn *done,
                   void *arg); /* ascending */
