@@ -54,6 +54,8 @@ struct kafka_producer_config {
     int64_t batch_size, linger_ms, buffer_memory, delivery_timeout_ms;
     const char *compression;
 };
+/* Make a producer; connects by itself, now and after every loss. NULL with e (PERMANENT) when librdkafka refuses a
+ * setting; what cfg points to is not kept. acks other than "all" switch idempotence off. */
 struct kafka_producer *kafka_producer_new(struct loop *l, const struct kafka_producer_config *cfg,
                                           struct error *e);
 /* Make the topic known (metadata is fetched at start, not at the first message). */
@@ -140,22 +142,29 @@ struct kafka_consumer_ops {
     void (*on_state)(void *arg, bool up,
                      const char *reason); /* joined and healthy, or why not (missing topic, fatal) */
 };
+/* Join the group, with the client id CLIENT_ID-GROUP_ID. Neither ops nor what cfg points to is kept.
+ * NULL with e (PERMANENT) when librdkafka refuses a setting. A fatal error of the library is survived: everything is revoked
+ * and the group joined anew. */
 struct kafka_consumer *kafka_consumer_new(struct loop *l, const struct kafka_consumer_config *cfg,
                                           const struct kafka_consumer_ops *ops, void *arg, struct error *e);
 /* Answer to on_assigned: start at the group's offset (offset < 0) or at the lower of it and `offset`. */
 void kafka_consumer_start_at(struct kafka_consumer *c, const char *topic, int32_t partition, int64_t offset);
+/* Finish a batch, once each, also one that a revoke made void in the meantime: then only its memory is given back.
+ * After RETRY or WAIT with count > 0 the batch has a new head, whose attempt starts anew. */
 void kafka_consumer_done(struct kafka_consumer *c, uint64_t batch_id, enum kafka_batch_outcome outcome,
                          size_t count, int64_t delay_ms);
 bool kafka_consumer_batch_valid(const struct kafka_consumer *c, uint64_t batch_id); /* false after a revoke */
-/* Lag per partition from the last statistics: calls fn for each assigned partition; lag -1 unknown. */
+/* Call fn for each assigned partition with the messages between the last one finished and the end; -1 unknown. */
 void kafka_consumer_lag(struct kafka_consumer *c,
                         void (*fn)(void *arg, const char *topic, int32_t partition, int64_t lag), void *arg);
-void kafka_consumer_pause(struct kafka_consumer *c,
-                          bool paused); /* whole group: stops handing over batches */
-/* Leave the group: stored offsets are committed; closed fires once, at the latest at the deadline. Batches
- * not done are void. */
+/* Hand over no batches for now (true) or again (false): the whole group. */
+void kafka_consumer_pause(struct kafka_consumer *c, bool paused);
+/* Leave the group: stored offsets are committed, then every partition is revoked (batches not done are void). closed fires
+ * once, at the latest at the deadline; the consumer may be freed in it. */
 void kafka_consumer_close(struct kafka_consumer *c, int64_t deadline_ms, void (*closed)(void *arg),
                           void *arg);
+/* Free at once, without leaving the group; no callback fires any more. Not from inside a callback other than closed. NULL is
+ * fine. */
 void kafka_consumer_free(struct kafka_consumer *c);
 
 /* Murmur2 as the Java client computes it, and its partition of a key: tests and the audit. */

@@ -252,8 +252,8 @@ static void on_given(struct kafka_consumer *c, const rd_kafka_topic_partition_li
     struct kafka_partition *p;
     TAILQ_FOREACH(p, &c->partitions, link)
     {
-        if (c->ops->on_assigned)
-            c->ops->on_assigned(c->arg, p->topic->name, p->number);
+        if (c->ops.on_assigned)
+            c->ops.on_assigned(c->arg, p->topic->name, p->number);
         else
             start_at(p, -1);
         ASSERT(c->generation == generation);
@@ -294,8 +294,8 @@ void kafka_assign_drop(struct kafka_consumer *c)
         struct kafka_topic *topic = p->topic;
         int32_t number = p->number;
         kafka_partition_free(p);
-        if (c->ops && c->ops->on_revoked)
-            c->ops->on_revoked(c->arg, topic->name, number);
+        if (c->ops.on_revoked)
+            c->ops.on_revoked(c->arg, topic->name, number);
     }
 }
 

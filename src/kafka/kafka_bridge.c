@@ -14,7 +14,8 @@
 #include <unistd.h>
 
 enum {
-    BRIDGE_BUDGET = 256, /* events in one turn; a delivery report event may carry many messages */
+    BRIDGE_BUDGET =
+        1000, /* messages, reports and other events in one turn; one event of reports may go beyond */
     BRIDGE_TICK_MS = 1000,
 };
 
@@ -29,16 +30,18 @@ static void bridge_arm(struct kafka_bridge *b)
 static void bridge_drain(struct kafka_bridge *b)
 {
     b->draining = true;
-    int n = 0;
-    for (; n < BRIDGE_BUDGET; n++) {
+    size_t spent = 0;
+    while (spent < BRIDGE_BUDGET) {
         rd_kafka_event_t *event = rd_kafka_queue_poll(b->queue, 0);
         if (!event)
             break;
+        size_t messages = rd_kafka_event_message_count(event);
+        spent += messages > 0 ? messages : 1;
         b->fn(b->arg, event);
         rd_kafka_event_destroy(event);
     }
     b->draining = false;
-    if (n == BRIDGE_BUDGET)
+    if (spent >= BRIDGE_BUDGET)
         bridge_arm(b);
 }
 

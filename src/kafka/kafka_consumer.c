@@ -64,8 +64,8 @@ void kafka_consumer_health(struct kafka_consumer *c)
     c->up = up;
     if (!up)
         log_error(&kafka_logger, "consumer is down", LOG_S("group", c->group), LOG_S("reason", trouble));
-    if (c->ops->on_state)
-        c->ops->on_state(c->arg, up, trouble);
+    if (c->ops.on_state)
+        c->ops.on_state(c->arg, up, trouble);
 }
 
 static void show_lag(struct kafka_consumer *c)
@@ -400,7 +400,7 @@ struct kafka_consumer *kafka_consumer_new(struct loop *l, const struct kafka_con
     c->step = (struct loop_task){.run = on_step, .arg = c};
     kafka_dispatch_init(c);
     kafka_assign_init(c);
-    c->ops = ops;
+    c->ops = *ops;
     c->arg = arg;
     if (!handle_open(c, e)) {
         kafka_consumer_free(c);
@@ -456,7 +456,7 @@ void kafka_consumer_free(struct kafka_consumer *c)
         return;
     ASSERT(!c->bridge.draining);
     consumer_move(c, CONSUMER_CLOSED);
-    c->ops = NULL;
+    c->ops = (struct kafka_consumer_ops){0}; /* the owner hears nothing more */
     handle_close(c);
     kafka_reaper_release(c->reaper);
     struct kafka_handout *h;

@@ -92,7 +92,7 @@ struct kafka_consumer {
     struct kafka_topic *topics;
     size_t ntopics;
     const char **topic_names; /* NULL-terminated */
-    const struct kafka_consumer_ops *ops;
+    struct kafka_consumer_ops ops;
     void *arg;
     size_t max_records, concurrency;
 

@@ -234,7 +234,7 @@ static void hand_over(struct kafka_partition *p)
     TAILQ_INSERT_TAIL(&c->out, h, link);
     c->nout++;
     partition_move(p, PARTITION_OUT);
-    c->ops->on_batch(c->arg, &h->batch);
+    c->ops.on_batch(c->arg, &h->batch);
 }
 
 static void on_dispatch(void *arg)

@@ -13,6 +13,7 @@ struct kafka_topics {
     TAILQ_HEAD(, kafka_topics_op) ops; /* not answered yet */
 };
 
+/* Make it empty. */
 void kafka_topics_init(struct kafka_topics *t, struct loop *l);
 /* Ask for the topics; the result comes as an event of queue. fn fires once: e NULL when all exist now. */
 void kafka_topics_create(struct kafka_topics *t, rd_kafka_t *rk, rd_kafka_queue_t *queue,

@@ -67,6 +67,8 @@ START_TEST(keys_go_where_java_puts_them)
     int32_t partition = -1;
     ck_assert(kafka_embedded_admit(b->cluster, "t", (struct slice){0}, 10, &partition));
     ck_assert(partition >= 0 && partition < 7);
+    ck_assert_ptr_eq(kafka_embedded_find(b->config.bootstrap_servers), b->cluster);
+    kafka_embedded_free(b->cluster);
     bench_free(b);
 }
 END_TEST

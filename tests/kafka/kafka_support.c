@@ -102,7 +102,6 @@ void bench_free(struct bench *b)
     if (b->producer)
         bench_close_producer(b, 5000);
     kafka_producer_free(b->producer);
-    kafka_embedded_free(b->cluster);
     loop_free(b->loop);
     mem_free(b);
     metric_reset();

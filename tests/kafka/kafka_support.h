@@ -38,7 +38,8 @@ bool bench_send(struct bench *b, const char *topic, int partition, const char *k
 /* Turn the loop until the producer has nothing outstanding. */
 void bench_flush(struct bench *b);
 void bench_turn(struct bench *b, int64_t ms);
-/* Close and free everything, and the registries. */
+/* Close and free everything, and the registries. Not the cluster: librdkafka often takes a second for that (a lost
+ * wake-up of its mock); it ends with the process of the test, one test frees it. */
 void bench_free(struct bench *b);
 void bench_close_producer(struct bench *b, int64_t deadline_ms);
 double bench_metric(const char *name); /* the sum over its series */
