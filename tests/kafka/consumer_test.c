@@ -9,7 +9,8 @@
 
 enum {
     MANY = 2400,
-    HELD = 5000
+    HELD = 5000,
+    FLOOD = 9000
 };
 
 static void make_topic(struct bench *b, const char *name, int partitions)
@@ -225,6 +226,31 @@ static void verify_late(struct bench *b, struct reader *r)
     ck_assert_int_eq(r->gaps, 0);
 }
 
+/* --- flood: more than the mock keeps ------------------------------------------------------------------------------ */
+
+/* Send messages of 1000 bytes, the i-th to the FLOOD-th, until refused; returns how many there are now. */
+static int flood(struct bench *b, int i)
+{
+    char value[1001] = "";
+    memset(value, 'v', 1000);
+    while (i < FLOOD && !kafka_producer_full(b->producer) &&
+           bench_send(b, "flood", 0, "k", value, (uint64_t)i))
+        i++;
+    return i;
+}
+
+static void verify_flood(struct bench *b, struct reader *r, int sent)
+{
+    ck_assert_int_lt(sent, 3200); /* before anybody read */
+    int64_t until = clock_mono_us() + 10000000;
+    while (r->finished < FLOOD && clock_mono_us() < until) {
+        bench_turn(b, 5);
+        sent = flood(b, sent);
+    }
+    ck_assert_int_eq(reader_times(r, 0, 0, FLOOD), FLOOD);
+    ck_assert_int_eq(r->gaps, 0);
+}
+
 START_TEST(groups_consume)
 {
     struct bench *b = bench_new();
@@ -233,8 +259,9 @@ START_TEST(groups_consume)
     make_topic(b, "outcomes", 1);
     make_topic(b, "held", 1);
     make_topic(b, "late", 2);
+    make_topic(b, "flood", 1);
     struct reader *readers[] = {reader_new(b, "g-plain"), reader_new(b, "g-outcomes"),
-                                reader_new(b, "g-held"), reader_new(b, "g-late")};
+                                reader_new(b, "g-held"), reader_new(b, "g-late"), reader_new(b, "g-flood")};
     readers[0]->check = check_plain;
     readers[1]->script = script_outcomes;
     readers[2]->script = script_keep_first;
@@ -243,18 +270,25 @@ START_TEST(groups_consume)
     reader_start(readers[1], "outcomes", 100, 3, "earliest");
     reader_start(readers[2], "held", 10, 3, "earliest");
     reader_start(readers[3], "late", 10, 3, "earliest");
+    reader_start(readers[4], "flood", 500, 3, "earliest");
     produce_plain(b);
     produce(b, "outcomes", 0, 10, 10);
     produce(b, "held", 0, HELD, 60);
     produce(b, "late", 0, 20, 10);
     produce(b, "late", 1, 20, 10);
+    int sent = 0;
+    for (int before = -1; sent > before; bench_flush(b)) {
+        before = sent;
+        sent = flood(b, sent);
+    }
     ck_assert(loop_run_until(b->loop, has_all, readers, 12000));
     verify_plain(b, readers[0]);
     verify_outcomes(readers[1]);
     verify_late(b, readers[3]);
     verify_held(b, readers[2]);
+    verify_flood(b, readers[4], sent);
     ck_assert(bench_metric("kafka.consumer.fetch.manager.records.consumed.total") >= MANY + 10 + HELD + 50);
-    ck_assert(bench_metric("kafka.consumer.coordinator.rebalance.total") == 4);
+    ck_assert(bench_metric("kafka.consumer.coordinator.rebalance.total") == 5);
     ck_assert(bench_metric("kafka.consumer.coordinator.commit.total") >= 3);
     for (size_t i = 0; i < ARRAY_LEN(readers); i++)
         reader_free(readers[i]); /* without a close */
