@@ -163,6 +163,12 @@ static void assigned_only_first(struct reader *r, int32_t partition)
         kafka_consumer_start_at(r->consumer, "late", 0, -1);
 }
 
+static bool has_buffered_ten(void *arg)
+{
+    const struct kafka_partition *p = TAILQ_FIRST(&((struct reader *)arg)->consumer->partitions);
+    return p && p->nitems == 10;
+}
+
 static bool has_all(void *arg)
 {
     struct reader **readers = arg;
@@ -281,6 +287,10 @@ START_TEST(groups_consume)
         before = sent;
         sent = flood(b, sent);
     }
+    /* However they are fetched, its first batch has them all. */
+    kafka_consumer_pause(readers[1]->consumer, true);
+    ck_assert(loop_run_until(b->loop, has_buffered_ten, readers[1], 8000));
+    kafka_consumer_pause(readers[1]->consumer, false);
     ck_assert(loop_run_until(b->loop, has_all, readers, 12000));
     verify_plain(b, readers[0]);
     verify_outcomes(readers[1]);
@@ -302,7 +312,10 @@ END_TEST
 static bool script_first_half(struct reader *r, const struct kafka_batch *b,
                               enum kafka_batch_outcome *outcome, size_t *count, int64_t *delay_ms)
 {
-    return b->messages[0].offset < 50;
+    int64_t left = 50 - b->messages[0].offset;
+    if ((int64_t)*count > left)
+        *count = (size_t)left;
+    return left > 0;
 }
 
 static void assigned_lower(struct reader *r, int32_t partition)
