@@ -21,8 +21,11 @@ says() { grep -q "$1" "$work/out"; }
 said_or_ended() { says "$1" || ! kill -0 "$pid" 2>/dev/null; }
 wait_for() { wait_until "$2" said_or_ended "$1" && says "$1"; }
 directory() { sed -n "s#.*\\($SERVICES_PREFIX[A-Za-z0-9]*\\).*#\\1#p" "$work/out" | head -n 1; }
-# Processes that have the run's directory on their command line.
-processes() { grep -lF "$1" /proc/[0-9]*/cmdline 2>/dev/null | grep -v "/proc/$$/"; }
+# Processes that have the run's directory on their command line; grep itself must not.
+processes() {
+    printf '%s\n' "$1" >"$work/pattern"
+    grep -lF -f "$work/pattern" /proc/[0-9]*/cmdline 2>/dev/null
+}
 no_processes() { [ -z "$(processes "$1")" ]; }
 nothing_left() {
     dir=$(directory)

@@ -123,16 +123,17 @@ port_find() {
 # ------------------------------------------------------------------------------------ the run's directory
 
 services_open() {
+    SERVICES_DIR=
+    trap services_close EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
     services_reap
     # Not $TMPDIR: a Unix socket's path has 107 bytes, and the server's user must be able to walk there.
     SERVICES_DIR=$(mktemp -d "${SERVICES_PREFIX}XXXXXX") || return 1
     chmod 711 "$SERVICES_DIR"
     mkdir "$SERVICES_DIR/pids"
     echo "$$ $(process_birth $$)" >"$SERVICES_DIR/owner"
-    trap services_close EXIT
-    trap 'exit 129' HUP
-    trap 'exit 130' INT
-    trap 'exit 143' TERM
 }
 
 # Attach to the directory of a running script: for helpers that restart a service in the middle of a test.
@@ -156,6 +157,8 @@ services_clear() {
             *) process_stop "$clear_pid" TERM 15 ;;
         esac
     done
+    # The owner's name last: a removal that is cut short can be seen and finished by the next run.
+    find "$1" -mindepth 1 -maxdepth 1 ! -name owner -exec rm -rf {} +
     rm -rf "$1"
 }
 
