@@ -72,7 +72,11 @@ struct node {
 
     struct component db, redis_part, kafka_part, disk;
     bool schema_ok, schema_checking, migrating, settings_checked;
-    struct loop_timer *health_timer, *task_timer, *require_timer;
+    struct loop_timer *health_timer, *task_timer, *require_timer, *look_timer;
+    bool rebuilding;
+    unsigned rebuild_parts;
+    char redis_run_id[64], rebuild_run_id[64]; /* looked through last; being looked through */
+    int64_t looked_us;
     bool producer_up;
     char producer_reason[160];
     bool group_up[GROUP_COUNT];

@@ -1,0 +1,36 @@
+/* Redis back from PostgreSQL, by hand (rushctl rebuild) and by itself, while nodes serve (contract section 4; guarantees G7,
+ * G10). Everything goes through calls that change nothing that is right already. */
+#ifndef RUSHD_SERVICE_REBUILD_H
+#define RUSHD_SERVICE_REBUILD_H
+
+#include "store/store.h"
+
+struct loop;
+
+enum rebuild_part {
+    REBUILD_LINES = 1,   /* undecided requests return to their lines */
+    REBUILD_ISSUED = 2,  /* sets of holders */
+    REBUILD_RANKING = 4, /* sales of the days that the ranking keeps */
+    REBUILD_INFO = 8,    /* coupon:info for other readers */
+    REBUILD_ALL = 15,
+};
+struct rebuild_config {
+    int64_t coupon_ttl_ms, issued_ttl_ms;
+    int retention_days;
+};
+struct rebuild_counts {
+    int64_t requests; /* undecided ones read */
+    int64_t restored; /* of them back in line */
+    int64_t holders;
+    int64_t sales;   /* read */
+    int64_t counted; /* of them new to the ranking */
+    int64_t coupons;
+};
+/* Rebuild the parts one after the other, page by page. Requests accepted within the last min_age_ms are left out: they are on their
+ * way. done fires once, never before this returns; e is NULL on success, and the counts tell how far it came. */
+void rebuild_run(struct loop *l, struct store *s, const struct rebuild_config *cfg, unsigned parts,
+                 int64_t min_age_ms,
+                 void (*done)(void *arg, const struct rebuild_counts *counts, const struct error *e),
+                 void *arg);
+
+#endif
