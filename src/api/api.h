@@ -1,4 +1,5 @@
-/* The HTTP face of a node: parse, call a service, answer. The whole route table is in api_routes.c (contract section 3). */
+/* The HTTP face of a node: parse, call a service, answer. The whole route table is in api_routes.c (contract
+ * section 3). */
 #ifndef RUSHD_API_API_H
 #define RUSHD_API_API_H
 
@@ -21,14 +22,14 @@ enum api_expose {
 struct api_config {
     unsigned expose;
     bool health_details;
-    bool serve_shop;       /* role api: the routes below /api */
-    const char *version;
+    bool serve_shop;     /* role api: the routes below /api */
+    const char *version; /* the texts must outlive the api */
     const char *node_id;
-    int64_t started_us;    /* clock_real_us() at start */
+    int64_t started_us; /* clock_real_us() at start */
     int64_t popular_days;
 };
 
-/* What the handlers call. Pointers may be NULL when the node's roles leave the part out. */
+/* What the handlers call. Without serve_shop all but the loop may be NULL. */
 struct api_services {
     struct loop *loop;
     struct store *store;
@@ -39,15 +40,24 @@ struct api_services {
 };
 
 struct api;
-/* shop and management may be the same server. Registers the routes; call before http_server_listen(). */
-struct api *api_new(const struct api_config *cfg, const struct api_services *services, struct http_server *shop,
-                    struct http_server *management);
-void api_free(struct api *a); /* after the servers have drained */
+/* Register the routes, the components ping, diskSpace, livenessState and readinessState, and the metrics of the
+ * process. shop and management may be the same server; shop may be NULL without serve_shop. Call before
+ * http_server_listen(). */
+struct api *api_new(const struct api_config *cfg, const struct api_services *services,
+                    struct http_server *shop, struct http_server *management);
+/* Show the node ready (as after api_new) or OUT_OF_SERVICE: the first step of a stop, and when the listener
+ * could not be opened. */
+void api_set_ready(struct api *a, bool ready);
+/* Free what the handlers left unanswered, too: after the servers have drained, and when no service and no read of
+ * the store can complete any more. */
+void api_free(struct api *a);
 
-/* For http_server_config.error_body: the contract's error body in the form and language that the request asks for. */
-void api_error_body(void *arg, const struct http_request *req, int status, struct buf *body, const char **content_type);
+/* For http_server_config.error_body (arg is not used): the contract's error body in the form and language that
+ * the request asks for. */
+void api_error_body(void *arg, const struct http_request *req, int status, struct buf *body,
+                    const char **content_type);
 
-/* The OpenAPI document (served at /v3/api-docs, and printed for tests). */
-void api_openapi(struct api *a, struct buf *out);
+/* Print the OpenAPI 3.1 document: what /v3/api-docs serves. */
+void api_openapi(const struct api *a, struct buf *out);
 
 #endif

@@ -147,15 +147,22 @@ static int quality(struct slice parameters)
     return 1000;
 }
 
-bool http_accepts_json(struct slice accept)
+bool http_range_next(struct slice *list, struct slice *range, int *q)
 {
     struct slice e;
-    int best = 0, best_quality = 0;
+    if (!http_list_next(list, &e))
+        return false;
+    cut(&e, ';', range);
+    *q = quality(e);
+    return true;
+}
+
+bool http_accepts_json(struct slice accept)
+{
+    struct slice range;
+    int best = 0, best_quality = 0, q;
     bool any = false;
-    while (http_list_next(&accept, &e)) {
-        struct slice range;
-        cut(&e, ';', &range);
-        int q = quality(e);
+    while (http_range_next(&accept, &range, &q)) {
         if (q < 0 || !is_media_type(range))
             continue;
         any = true;

@@ -29,6 +29,9 @@ bool http_list_has(struct slice list, const char *element);
 
 /* Media type of a Content-Type without its parameters; empty when there is none or it is malformed. */
 struct slice http_media_type(struct slice content_type);
+/* Cut the next range from an Accept or Accept-Language value: what it names, without parameters, and its quality
+ * in thousandths (RFC 9110 section 12.4.2); -1 when that is malformed. False at the end. */
+bool http_range_next(struct slice *list, struct slice *range, int *quality);
 /* False if an Accept value excludes application/json (quality 0 or not named). application/problem+json does
  * not exclude it: that is the form of errors (contract section 3). A malformed element is skipped; a value
  * without any is no opinion. */

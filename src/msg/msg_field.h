@@ -41,6 +41,7 @@ enum msg_flag {
     MSG_NEG_IS_NULL = 4,  /* numbers, money: below 0 stands for null; an absent one is parsed as -1 */
     MSG_OMIT_NULL = 8,    /* output: left out instead of written as null */
     MSG_OUT_ONLY = 16,    /* input: ignored like an unknown field */
+    MSG_EXPECTED = 32, /* schema: as MSG_REQUIRED; parsed as if optional, the caller refuses what is absent */
 };
 
 struct msg_table;

@@ -44,7 +44,7 @@ static const char *pattern(enum msg_type type)
 
 static bool nullable(const struct msg_field *f, enum msg_direction direction)
 {
-    if ((f->flags & MSG_REQUIRED) || f->type == MSG_CONST)
+    if ((f->flags & (MSG_REQUIRED | MSG_EXPECTED)) || f->type == MSG_CONST)
         return false;
     if (direction == MSG_IN)
         return true;
@@ -54,7 +54,8 @@ static bool nullable(const struct msg_field *f, enum msg_direction direction)
 
 static bool always_there(const struct msg_field *f, enum msg_direction direction)
 {
-    return (f->flags & MSG_REQUIRED) || (direction == MSG_OUT && !(f->flags & MSG_OMIT_NULL));
+    return (f->flags & (MSG_REQUIRED | MSG_EXPECTED)) ||
+           (direction == MSG_OUT && !(f->flags & MSG_OMIT_NULL));
 }
 
 static void bounds(struct msg_json *j, const struct msg_field *f, const char *min, const char *max)

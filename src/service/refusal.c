@@ -36,6 +36,12 @@ int refusal_status(enum refusal_code code)
     return rows[code].status;
 }
 
+struct refusal_sentences refusal_sentences(enum refusal_code code)
+{
+    ASSERT(code < REFUSAL_COUNT);
+    return (struct refusal_sentences){rows[code].korean, rows[code].english};
+}
+
 static void put_money(struct buf *out, money v)
 {
     char text[MONEY_PRINT_SIZE];

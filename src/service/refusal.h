@@ -43,6 +43,7 @@
     X(CHARGE_AMOUNT_TOO_LARGE, 400, "한 번에 충전할 수 있는 최대 금액은 1,000,000원입니다.",                 \
       "At most 1,000,000 can be charged at once.")                                                           \
     X(CHARGE_USER_NOT_FOUND, 400, "사용자를 찾을 수 없습니다.", "The user was not found.")                   \
+    X(BALANCE_USER_NOT_FOUND, 400, "사용자를 찾을 수 없습니다.", "The user was not found.")                  \
     X(BALANCE_OUT_OF_RANGE, 400, "잔액이 처리할 수 있는 범위를 벗어났습니다.",                               \
       "The balance would be out of range.")                                                                  \
     X(NOT_FOUND, 404, "요청한 리소스를 찾을 수 없습니다.", "Not found.")                                     \
@@ -97,6 +98,11 @@ enum refusal_form {
 const char *refusal_word(enum refusal_code code);    /* "INSUFFICIENT_STOCK" */
 enum refusal_code refusal_of_word(const char *word); /* REFUSAL_NONE when unknown */
 int refusal_status(enum refusal_code code);
+/* The sentences as they stand in the table, with their {placeholders}: for documents. */
+struct refusal_sentences {
+    const char *korean, *english;
+};
+struct refusal_sentences refusal_sentences(enum refusal_code code);
 /* The sentence with its values filled in. */
 void refusal_text(struct buf *out, const struct refusal *r, unsigned form);
 /* The whole error body, `{"message","code","timestamp"}` or RFC 9457. */
