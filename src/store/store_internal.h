@@ -71,8 +71,11 @@ struct store {
     TAILQ_HEAD(, coupon_watcher) watchers;
 };
 
+/* Parts of store_new() and store_free(), each beside what it is about. */
 void store_ids_init(struct store *s);
+/* Answer those who wait (RETRIABLE) and forget the ids. */
 void store_ids_free(struct store *s);
+/* Stop listening and forget the watchers. */
 void coupon_watch_free(struct store *s);
 
 /* Run fn(arg) at the end of the turn: for answers that are known at once. */

@@ -35,8 +35,10 @@ struct store_tx {
     struct store_arena memory; /* facts, and what waits for statements */
 };
 
+/* Begin: tx is the owner's memory, zeroed but for memory. ops->lock or ops->end follows, never before this returns. */
 void store_tx_start(struct store_tx *tx, struct store *s, const struct store_tx_ops *ops,
                     int64_t deadline_ms);
+/* Free what tx holds; the last act of ops->end. */
 void store_tx_free(struct store_tx *tx);
 
 /* Queue a reading or locking statement; on_rows gets its rows. */

@@ -409,11 +409,11 @@ END_TEST
 Suite *store_pg_issue_suite(void)
 {
     const TTest *const tests[] = {a_batch_is_decided,
-                                         a_decision_is_never_made_twice,
-                                         a_redelivery_that_waited_sees_the_decision,
-                                         deciding_uses_indexes_and_hot_updates,
-                                         the_newest_request_counts,
-                                         requests_are_recorded_once};
+                                  a_decision_is_never_made_twice,
+                                  a_redelivery_that_waited_sees_the_decision,
+                                  deciding_uses_indexes_and_hot_updates,
+                                  the_newest_request_counts,
+                                  requests_are_recorded_once};
     Suite *s = suite_create("store_pg_issue");
     TCase *tc = tcase_create("issue_tx");
     tcase_set_timeout(tc, 60);

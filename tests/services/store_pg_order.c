@@ -397,6 +397,22 @@ START_TEST(what_the_database_forbids_is_permanent)
 }
 END_TEST
 
+START_TEST(a_coupon_pays_for_one_order)
+{
+    struct simple s;
+    struct run r = {.write = &s.writes};
+    batch_prepare();
+    sql("INSERT INTO orders (id, user_id, user_coupon_id, total_amount, discounted_amount, discount_amount, "
+        "status)"
+        " VALUES (5, 1001, 501, 0, 0, 0, 'COMPLETED')");
+    simple_init(&s, 6);
+    s.order.user_coupon_id = 501;
+    start(&r, &node, &simple_locks);
+    finish(&r, STORE_ROLLED_BACK);
+    ck_assert_str_eq(r.e.code, "23505");
+}
+END_TEST
+
 START_TEST(a_lock_held_elsewhere_is_retriable)
 {
     struct run r = {0};
@@ -718,6 +734,7 @@ Suite *store_pg_order_suite(void)
                                   an_unplanned_row_count_rolls_back,
                                   a_balance_created_by_another_is_a_race,
                                   what_the_database_forbids_is_permanent,
+                                  a_coupon_pays_for_one_order,
                                   a_lock_held_elsewhere_is_retriable,
                                   transactions_on_one_product_are_serial,
                                   locks_let_foreign_keys_through,

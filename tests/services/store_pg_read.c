@@ -415,17 +415,17 @@ END_TEST
 Suite *store_pg_read_suite(void)
 {
     const TTest *const tests[] = {coupons_are_created_and_read,
-                                         changes_of_coupons_are_told,
-                                         coupons_of_a_user,
-                                         users_and_balances,
-                                         balance_history_in_pages,
-                                         products_and_their_sales,
-                                         orders_with_their_lines,
-                                         a_read_is_never_unknown,
-                                         the_outbox_is_claimed_marked_and_emptied,
-                                         two_relays_never_claim_the_same_row,
-                                         forwarded_documents_are_remembered,
-                                         dead_letters_are_any_bytes};
+                                  changes_of_coupons_are_told,
+                                  coupons_of_a_user,
+                                  users_and_balances,
+                                  balance_history_in_pages,
+                                  products_and_their_sales,
+                                  orders_with_their_lines,
+                                  a_read_is_never_unknown,
+                                  the_outbox_is_claimed_marked_and_emptied,
+                                  two_relays_never_claim_the_same_row,
+                                  forwarded_documents_are_remembered,
+                                  dead_letters_are_any_bytes};
     Suite *s = suite_create("store_pg_read");
     TCase *tc = tcase_create("reads");
     tcase_set_timeout(tc, 60);
