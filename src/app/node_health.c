@@ -1,12 +1,10 @@
-/* What is up: the components db, redis, kafka and diskSpace, the schema check, and when the roles may work. */
+/* What is up: the components db, redis and kafka, the schema check, and when the roles may work. */
 #include <stdio.h>
-#include <sys/statvfs.h>
 
 #include "app/node_internal.h"
 #include "base/clock.h"
 
-#define SCHEMA_RETRY_TICKS 5          /* seconds between looks at a schema that is not right */
-#define DISK_THRESHOLD     (10 << 20) /* as Spring's */
+#define SCHEMA_RETRY_TICKS 5 /* seconds between looks at a schema that is not right */
 
 static void check_ready(struct node *n)
 {
@@ -157,24 +155,6 @@ void node_health_kafka(struct node *n)
         component_set(&n->kafka_part, COMPONENT_DOWN, *reason ? reason : "no broker answers");
 }
 
-/* --- disk --------------------------------------------------------------------------------------------------------------------- */
-
-static void refresh_disk(struct component *c)
-{
-    struct statvfs fs;
-    if (statvfs("/", &fs) != 0) {
-        component_set(c, COMPONENT_UNKNOWN, "statvfs failed");
-        return;
-    }
-    int64_t total = (int64_t)fs.f_blocks * (int64_t)fs.f_frsize,
-            available = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
-    component_detail_int(c, "total", total);
-    component_detail_int(c, "free", available);
-    component_detail_int(c, "threshold", DISK_THRESHOLD);
-    component_set(c, available < DISK_THRESHOLD ? COMPONENT_DOWN : COMPONENT_UP,
-                  available < DISK_THRESHOLD ? "little space left" : NULL);
-}
-
 /* --- work ---------------------------------------------------------------------------------------------------------------------- */
 
 void node_work(struct node *n)
@@ -213,14 +193,11 @@ void node_health_new(struct node *n)
     n->db = (struct component){.name = "db", .groups = COMPONENT_READINESS};
     n->redis_part = (struct component){.name = "redis", .groups = COMPONENT_READINESS};
     n->kafka_part = (struct component){.name = "kafka"};
-    n->disk = (struct component){.name = "diskSpace", .refresh = refresh_disk};
     component_register(&n->db);
     component_register(&n->redis_part);
     if (!n->local)
         component_register(&n->kafka_part);
-    component_register(&n->disk);
     component_detail(&n->db, "database", "PostgreSQL");
-    refresh_disk(&n->disk);
     pg_pool_on_state(n->pg, on_pg_state, n);
     redis_client_on_state(n->redis, on_redis_state, n);
     n->health_timer = loop_timer_new(n->loop, on_health_tick, n);

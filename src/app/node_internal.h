@@ -70,7 +70,7 @@ struct node {
     struct http_server *http, *management; /* the same one unless management.server.port is set */
     struct api *api;
 
-    struct component db, redis_part, kafka_part, disk;
+    struct component db, redis_part, kafka_part;
     bool schema_ok, schema_checking, migrating, settings_checked;
     struct loop_timer *health_timer, *task_timer, *require_timer, *look_timer;
     bool rebuilding;
