@@ -27,7 +27,8 @@ enum pg_status {
     PG_FAILED, /* the server refused; error.code is the SQLSTATE; kind RETRIABLE for 08xxx, 25P03, 40001, 40P01, 53xxx,
                     55P03, 57xxx and where a new session helps (25006, 26000, a plan that no longer fits its table: the
                     connection is renewed); PERMANENT otherwise */
-    PG_NOT_SENT, /* pool closed, waiting line full, deadline passed while waiting, no connection: RETRIABLE */
+    PG_NOT_SENT, /* pool closed, waiting line full, deadline passed while waiting, no connection for a second (code
+                    NO_CONNECTION, told at once from then on): RETRIABLE */
     PG_UNKNOWN,  /* sent, no result: connection lost or deadline passed: kind UNKNOWN */
 };
 

@@ -260,6 +260,8 @@ struct pg_pool {
         PG_POOL_OUT, /* no connection */
     } state;
     char reason[232]; /* why OUT */
+    int64_t away_us;  /* while not READY: from then on calls are refused at once */
+    struct loop_timer *away_timer;
     void (*on_state)(void *arg, bool ready, const char *reason);
     void *on_state_arg;
     size_t calls; /* queries, transactions and scripts without an end yet */

@@ -15,6 +15,7 @@ enum {
     MIN_SIZE = 2,
     RETRY_MS = 50,
     RETRY_MAX_MS = 2000,
+    AWAY_MS = 1000, /* a database that is gone for longer is away: calls fail at once */
     LINE_CHECK_MS = 10
 };
 
@@ -32,11 +33,27 @@ static void set_error(struct error *e, const char *code, const char *text)
  * ------------------------------------------------------------------------------------------------------------
  */
 
+/* A short absence is waited out; after a longer one calls are refused at once, so that callers can say so. */
+static void watch_absence(struct pg_pool *p)
+{
+    p->away_us = clock_mono_us() + AWAY_MS * 1000;
+    loop_timer_start(p->away_timer, AWAY_MS);
+}
+
+static bool is_away(const struct pg_pool *p)
+{
+    return p->state != PG_POOL_READY && clock_mono_us() >= p->away_us;
+}
+
 /* Tell the owner when the pool comes up or goes down, and when the reason for being down is another one. */
 static void move(struct pg_pool *p, enum pg_pool_state state, const char *reason)
 {
     if (state == p->state && (state != PG_POOL_OUT || strcmp(reason, p->reason) == 0))
         return;
+    if (state == PG_POOL_READY)
+        loop_timer_stop(p->away_timer);
+    else if (p->state == PG_POOL_READY)
+        watch_absence(p);
     p->state = state;
     str_copy(p->reason, sizeof(p->reason), reason);
     if (state == PG_POOL_READY)
@@ -95,6 +112,25 @@ static void refuse(struct pg_pool *p, struct pg_request *r, const char *code, co
     pg_pool_refuse(p, r, &e);
 }
 
+static const char *absence(const struct pg_pool *p)
+{
+    return *p->reason ? p->reason : "no database connection yet";
+}
+
+/* The absence is a long one now: whoever waits is told. Settling goes on waiting, it has to know. */
+static void on_away(void *arg)
+{
+    struct pg_pool *p = arg;
+    for (int kind = 0; kind < PG_REQUEST_KINDS; kind++) {
+        struct pg_request *r, *next;
+        TAILQ_FOREACH_SAFE(r, &p->lines[kind], link, next)
+        {
+            if (kind != PG_REQUEST_SETTLE)
+                refuse(p, r, "NO_CONNECTION", absence(p));
+        }
+    }
+}
+
 static void watch_line(struct pg_pool *p, int64_t due_us)
 {
     if (loop_timer_running(p->line_timer) && p->line_due_us <= due_us)
@@ -122,7 +158,7 @@ static void check_line(void *arg)
             if (p->state == PG_POOL_READY)
                 refuse(p, r, "TIMEOUT", "no database connection was free in time");
             else
-                refuse(p, r, "NO_CONNECTION", *p->reason ? p->reason : "no database connection yet");
+                refuse(p, r, "NO_CONNECTION", absence(p));
         }
     }
     if (next_us < INT64_MAX)
@@ -136,6 +172,10 @@ void pg_pool_enqueue(struct pg_pool *p, struct pg_request *r)
     r->since_us = clock_mono_us();
     if (p->cut || (p->closing && !settle)) {
         refuse(p, r, "CLOSED", "the node is stopping");
+        return;
+    }
+    if (!settle && is_away(p)) {
+        refuse(p, r, "NO_CONNECTION", absence(p));
         return;
     }
     if (!settle && p->waiting >= (size_t)p->max_waiting) {
@@ -374,6 +414,8 @@ struct pg_pool *pg_pool_new(struct loop *l, const struct pg_pool_config *cfg)
     p->pump = (struct loop_task){.run = pump, .arg = p};
     p->line_timer = loop_timer_new(l, check_line, p);
     p->retry_timer = loop_timer_new(l, on_retry, p);
+    p->away_timer = loop_timer_new(l, on_away, p);
+    watch_absence(p);
     pg_pool_metrics_init(&p->metrics);
     p->conns = mem_array(p->size, sizeof(struct pg_conn *));
     for (size_t i = 0; i < p->size; i++)
@@ -441,6 +483,7 @@ void pg_pool_free(struct pg_pool *p)
     mem_free(p->conns);
     loop_timer_free(p->line_timer);
     loop_timer_free(p->retry_timer);
+    loop_timer_free(p->away_timer);
     loop_timer_free(p->close_timer);
     pg_settings_free(&p->target.settings);
     mem_free(p->target.password);

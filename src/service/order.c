@@ -205,6 +205,13 @@ static void split(struct order_service *o, const struct error *e)
     put_back(o);
 }
 
+/* PostgreSQL has been gone for a while: waiting would only hide it. */
+static void refuse_batch(struct order_service *o)
+{
+    for (size_t i = 0; i < o->batch.n; i++)
+        refuse(o, o->batch.items[i], REFUSAL_SERVICE_UNAVAILABLE);
+}
+
 static bool data_error(const struct error *e)
 {
     return e->kind == ERROR_BUG || strncmp(e->code, "22", 2) == 0 || strncmp(e->code, "23", 2) == 0;
@@ -226,6 +233,8 @@ static void on_batch_end(void *arg, enum store_end end, const struct error *e)
         answer_batch(o, false);
     } else if (data_error(e)) {
         split(o, e);
+    } else if (strcmp(e->code, "NO_CONNECTION") == 0) {
+        refuse_batch(o);
     } else {
         static struct log_gate gate;
         int64_t suppressed;
