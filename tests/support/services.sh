@@ -34,6 +34,11 @@ process_lives() {
     [ -n "$process_start" ] && [ "$(process_birth "$process_pid")" = "$process_start" ]
 }
 
+# Print the children of process $1. Not every machine has ps.
+process_children() {
+    cat /proc/[0-9]*/stat 2>/dev/null | sed 's/ (.*) / /' | awk -v parent="$1" '$3 == parent { print $1 }'
+}
+
 # Repeat a command until it succeeds: wait_until SECONDS COMMAND...; fails at the deadline.
 wait_until() {
     wait_end=$(($(date +%s) + $1))
