@@ -29,7 +29,7 @@ enum pg_status {
                     connection is renewed); PERMANENT otherwise */
     PG_NOT_SENT, /* pool closed, waiting line full, deadline passed while waiting, no connection for a second (code
                     NO_CONNECTION, told at once from then on): RETRIABLE */
-    PG_UNKNOWN,  /* sent, no result: connection lost or deadline passed: kind UNKNOWN */
+    PG_UNKNOWN, /* sent, no result: connection lost or deadline passed: kind UNKNOWN */
 };
 
 /* A statement of a store table. Prepared on a connection at first use. */
