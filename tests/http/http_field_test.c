@@ -32,6 +32,22 @@ START_TEST(accept_excludes_json_or_not)
 }
 END_TEST
 
+START_TEST(ranges_have_a_quality)
+{
+    struct slice list = SLICE("en-US, ko;q=0.25 ;x=1,, *;q=0, fr;q=2"), range;
+    static const struct {
+        const char *range;
+        int quality;
+    } want[] = {{"en-US", 1000}, {"ko", 250}, {"*", 0}, {"fr", -1}};
+    int q;
+    for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+        ck_assert(http_range_next(&list, &range, &q));
+        ck_assert_msg(slice_eq(range, want[i].range) && q == want[i].quality, "%s: %d", want[i].range, q);
+    }
+    ck_assert(!http_range_next(&list, &range, &q));
+}
+END_TEST
+
 START_TEST(media_type_without_parameters)
 {
     static const char *const rows[][2] = {
@@ -128,6 +144,7 @@ Suite *http_field_suite(void)
     Suite *s = suite_create("http_field");
     TCase *t = tcase_create("http_field");
     tcase_add_test(t, accept_excludes_json_or_not);
+    tcase_add_test(t, ranges_have_a_quality);
     tcase_add_test(t, media_type_without_parameters);
     tcase_add_test(t, lists_are_cut_at_commas);
     tcase_add_test(t, percent_decoding_is_strict);
