@@ -194,18 +194,14 @@ void node_reload(struct node *n)
     log_info(&log_node, "configuration reloaded");
 }
 
-/* From what calls to what is called; pools and producer answer everything outstanding while they are freed, so the services
- * go after them. */
+/* Consumers, producer and pools answer everything outstanding while they are freed, so the services go after them, and the
+ * servers, which take their answers, after the services. */
 void node_free(struct node *n)
 {
     if (!n)
         return;
     node_health_free(n);
     node_tasks_free(n);
-    if (n->management != n->http)
-        http_server_free(n->management);
-    http_server_free(n->http);
-    api_free(n->api);
     node_events_free(n);
     pg_lock_free(n->worker_lock);
     platform_port_free(n->platform_port);
@@ -222,6 +218,10 @@ void node_free(struct node *n)
     coupon_cache_free(n->cache);
     order_service_free(n->orders);
     outbox_publisher_free(n->outbox);
+    if (n->management != n->http)
+        http_server_free(n->management);
+    http_server_free(n->http);
+    api_free(n->api);
     kafka_ports_free(n->kafka_ports);
     kafka_embedded_free(n->embedded);
     store_free(n->store);

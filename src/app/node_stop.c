@@ -113,6 +113,7 @@ void node_stop(struct node *n, int exit_code)
              LOG_I("orders_waiting", order_service_waiting(n->orders)),
              LOG_I("events_in_flight", outbox_in_flight(n->outbox)));
     loop_notify("STOPPING=1");
+    api_set_ready(n->api, false);
     node_health_stopping(n);
     next_step(n);
 }
