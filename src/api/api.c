@@ -8,8 +8,7 @@ LOG_DEFINE(log_api, "rushd.api");
 
 #define JSON "application/json"
 
-/* --- calls
- * ---------------------------------------------------------------------------------------------------------- */
+/* --- calls --- */
 
 unsigned api_form(const struct api_call *c)
 {
@@ -79,8 +78,7 @@ void api_send_page(struct api_call *c, const struct msg_table *table, const void
     api_send(c, 200, JSON, buf_slice(out));
 }
 
-/* --- refusals
- * ------------------------------------------------------------------------------------------------------- */
+/* --- refusals --- */
 
 static const struct http_header retry_after = {"Retry-After", "1"};
 
@@ -131,8 +129,7 @@ bool api_failed(struct api_call *c, const struct error *e)
     return true;
 }
 
-/* --- routes
- * --------------------------------------------------------------------------------------------------------- */
+/* --- routes --- */
 
 static void on_request(void *arg, const struct http_request *req, http_reply reply)
 {

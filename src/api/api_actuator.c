@@ -57,8 +57,7 @@ void api_send_actuator(struct api_call *c, int status, struct slice body)
         api_refuse_code(c, REFUSAL_NOT_ACCEPTABLE);
 }
 
-/* --- links
- * ---------------------------------------------------------------------------------------------------------- */
+/* --- links --- */
 
 static void put_link(struct msg_json *j, const char *name, struct slice host, const char *path)
 {
@@ -109,8 +108,7 @@ void api_actuator_links(struct api_call *c, const struct http_request *req)
     api_send_actuator(c, 200, buf_slice(&c->api->out));
 }
 
-/* --- info
- * ----------------------------------------------------------------------------------------------------------- */
+/* --- info --- */
 
 static void put_text(struct msg_json *j, const char *key, const char *value)
 {

@@ -4,8 +4,7 @@
 #include "base/clock.h"
 #include "service/coupon_result.h"
 
-/* --- requests
- * ------------------------------------------------------------------------------------------------------- */
+/* --- requests --- */
 
 static const char accepted_ko[] = "쿠폰 발급 요청이 접수되었습니다. 잠시 후 결과를 확인해주세요.";
 static const char accepted_en[] = "The coupon request was accepted. Look for its result shortly.";
@@ -80,8 +79,7 @@ void api_coupon_status(struct api_call *c, const struct http_request *req)
     coupon_status(c->api->services.coupons, c->id, user_id, on_standing, api_keep(c));
 }
 
-/* --- coupons
- * -------------------------------------------------------------------------------------------------------- */
+/* --- coupons --- */
 
 /* Issues and time do not touch the stored status: it is read together with them. */
 static const char *status_of(const struct coupon_row *row, int64_t now_us)

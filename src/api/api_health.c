@@ -50,8 +50,7 @@ void api_health_set_ready(bool ready)
     component_set(&readiness, ready ? COMPONENT_UP : COMPONENT_OUT_OF_SERVICE, "no traffic is wanted");
 }
 
-/* --- printing
- * ------------------------------------------------------------------------------------------------------- */
+/* --- printing --- */
 
 static void put_status(struct msg_json *j, enum component_status status)
 {
@@ -125,8 +124,7 @@ void api_health_get(struct api_call *c, const struct http_request *req)
     send_health(c, worst, 0);
 }
 
-/* --- groups and single components
- * ----------------------------------------------------------------------------------- */
+/* --- groups and single components --- */
 
 static void send_component(struct api_call *c, struct slice name)
 {

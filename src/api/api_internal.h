@@ -43,7 +43,7 @@ struct api {
     struct product_cache *products;
 };
 
-/* --- calls: api.c ------------------------------------------------------------------------------------------- */
+/* --- calls: api.c --- */
 
 /* Give the form and language that errors of the request shall have. */
 unsigned api_form(const struct api_call *c);
@@ -73,7 +73,7 @@ bool api_failed(struct api_call *c, const struct error *e);
 /* order_answer_fn with a kept call as its argument: pass on what an order or charge ended with. */
 void api_send_order_answer(void *arg, const struct order_answer *answer);
 
-/* --- parameters: api_param.c. False: the call was refused --------------------------------------------------- */
+/* --- parameters: api_param.c. False: the call was refused --- */
 
 /* Read the path parameter at an index as a number. */
 bool api_path_i64(struct api_call *c, const struct http_request *req, size_t index, const char *name,
@@ -92,12 +92,12 @@ bool api_idempotency_key(struct api_call *c, const struct http_request *req, cha
  * answer of his own. */
 void api_fingerprint(struct slice canonical, struct buf *out);
 
-/* --- errors: api_error.c ------------------------------------------------------------------------------------ */
+/* --- errors: api_error.c --- */
 
 /* Give the form that a request asks errors in. */
 unsigned api_error_form(const struct http_request *req);
 
-/* --- routes: api_routes.c ----------------------------------------------------------------------------------- */
+/* --- routes: api_routes.c --- */
 
 enum api_place {
     API_SHOP,       /* below /api: when serve_shop */
@@ -142,7 +142,7 @@ extern const size_t api_nroutes;
 /* True if the node serves the route. */
 bool api_route_served(const struct api *a, const struct api_route *r);
 
-/* --- handlers ------------------------------------------------------------------------------------------------ */
+/* --- handlers --- */
 
 api_handler_fn api_order_create, api_order_get, api_order_list;                        /* api_orders.c */
 api_handler_fn api_coupon_issue, api_coupon_status, api_coupon_list, api_coupon_get;   /* api_coupons.c */
@@ -159,7 +159,7 @@ api_handler_fn api_openapi_get;                                                 
 struct product_cache *product_cache_new(struct loop *l, struct store *s);
 void product_cache_free(struct product_cache *p);
 
-/* --- actuator: api_actuator.c -------------------------------------------------------------------------------- */
+/* --- actuator: api_actuator.c --- */
 
 /* Answer in the media type of the actuator that the request asks for; 406 when it takes none of them. */
 void api_send_actuator(struct api_call *c, int status, struct slice body);

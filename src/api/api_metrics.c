@@ -30,8 +30,7 @@ void api_metrics_prometheus(struct api_call *c, const struct http_request *req)
     api_send(c, 200, "text/plain; version=0.0.4; charset=utf-8", buf_slice(&c->api->out));
 }
 
-/* --- one metric
- * ----------------------------------------------------------------------------------------------------- */
+/* --- one metric --- */
 
 /* The conditions of a request, "key:value" each. */
 struct tags {

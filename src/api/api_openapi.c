@@ -33,8 +33,7 @@ static void put_ref(struct msg_json *j, const struct msg_table *table)
     buf_free(&ref);
 }
 
-/* --- parameters
- * ------------------------------------------------------------------------------------------------------ */
+/* --- parameters --- */
 
 struct param {
     unsigned bit;
@@ -96,8 +95,7 @@ static void put_params(struct msg_json *j, const struct api_route *r)
     msg_json_array_end(j);
 }
 
-/* --- bodies
- * ---------------------------------------------------------------------------------------------------------- */
+/* --- bodies --- */
 
 static void put_request_body(struct msg_json *j, const struct api_route *r)
 {
@@ -188,8 +186,7 @@ static void put_success(struct msg_json *j, const struct api_route *r)
     msg_json_object_end(j);
 }
 
-/* --- errors
- * ---------------------------------------------------------------------------------------------------------- */
+/* --- errors --- */
 
 #define ERRORS_MAX 32
 
@@ -280,8 +277,7 @@ static void put_responses(struct msg_json *j, const struct api_route *r)
     msg_json_object_end(j);
 }
 
-/* --- document
- * -------------------------------------------------------------------------------------------------------- */
+/* --- document --- */
 
 static void put_operation(struct msg_json *j, const struct api_route *r)
 {

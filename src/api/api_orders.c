@@ -54,8 +54,7 @@ void api_order_create(struct api_call *c, const struct http_request *req)
     msg_field_free(&body_order_table, &body);
 }
 
-/* --- reading
- * -------------------------------------------------------------------------------------------------------- */
+/* --- reading --- */
 
 /* items holds room for the row's. */
 static struct answer_order body_of(const struct order_row *row, struct answer_order_item *items)

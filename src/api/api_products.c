@@ -50,8 +50,7 @@ static struct body_product body_of(const struct product_row *row)
     };
 }
 
-/* --- the short memory
- * ----------------------------------------------------------------------------------------------- */
+/* --- the short memory --- */
 
 static void kept_free(struct kept_product *k)
 {
@@ -99,8 +98,7 @@ static void answer(struct api_call *c, const struct body_product *body)
         api_refuse_id(c, REFUSAL_PRODUCT_UNKNOWN, c->id);
 }
 
-/* --- the merged statement
- * ------------------------------------------------------------------------------------------- */
+/* --- the merged statement --- */
 
 static const struct product_row *find(const struct product_row *rows, size_t n, int64_t id)
 {
@@ -197,8 +195,7 @@ void product_cache_free(struct product_cache *p)
     mem_free(p);
 }
 
-/* --- handlers
- * ------------------------------------------------------------------------------------------------------- */
+/* --- handlers --- */
 
 void api_product_get(struct api_call *c, const struct http_request *req)
 {

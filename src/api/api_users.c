@@ -3,8 +3,7 @@
 #include "api/api_tables.h"
 #include "service/answers.h"
 
-/* --- balance
- * -------------------------------------------------------------------------------------------------------- */
+/* --- balance --- */
 
 static void on_balance(void *arg, const struct user_row *row, const struct error *e)
 {
@@ -53,8 +52,7 @@ void api_balance_charge(struct api_call *c, const struct http_request *req)
     buf_free(&hash);
 }
 
-/* --- history
- * -------------------------------------------------------------------------------------------------------- */
+/* --- history --- */
 
 /* A user without any transaction, or no user at all. */
 static void on_user_of_history(void *arg, const struct user_row *row, const struct error *e)
@@ -102,8 +100,7 @@ void api_balance_history(struct api_call *c, const struct http_request *req)
         balance_history(c->api->services.store, c->id, c->cursor, c->limit + 1, on_history, api_keep(c));
 }
 
-/* --- user
- * ----------------------------------------------------------------------------------------------------------- */
+/* --- user --- */
 
 static void on_user(void *arg, const struct user_row *row, const struct error *e)
 {

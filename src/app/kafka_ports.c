@@ -9,7 +9,7 @@
 
 #define HEADERS_MAX 64
 
-/* --- sink --------------------------------------------------------------------------------------------------------- */
+/* --- sink --- */
 
 struct kafka_ports {
     struct loop *loop;
@@ -66,7 +66,7 @@ struct event_sink kafka_ports_sink(struct kafka_ports *p)
     return (struct event_sink){&ops, p};
 }
 
-/* --- dead letters --------------------------------------------------------------------------------------------------- */
+/* --- dead letters --- */
 
 struct dead {
     void (*done)(void *arg, const struct error *e);
@@ -185,7 +185,7 @@ void kafka_ports_free(struct kafka_ports *p)
     mem_free(p);
 }
 
-/* --- consumer groups -------------------------------------------------------------------------------------------------- */
+/* --- consumer groups --- */
 
 /* A batch as the service sees it; lives until the service is done with it, also when the partition is gone. */
 struct handed {

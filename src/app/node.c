@@ -11,7 +11,7 @@ LOG_DEFINE(log_node, "rushd.node");
 #define WRITE_TIMEOUT_MS 10000
 #define OUTBOX_IN_FLIGHT 20000
 
-/* --- services below ---------------------------------------------------------------------------------------------- */
+/* --- services below --- */
 
 static void pools_new(struct node *n)
 {
@@ -86,7 +86,7 @@ static void services_new(struct node *n)
     node_consumers_new(n, &coupons);
 }
 
-/* --- HTTP ------------------------------------------------------------------------------------------------------------ */
+/* --- HTTP --- */
 
 static struct http_server *server_new(struct node *n, const char *name, const char *address, int port)
 {
@@ -151,7 +151,7 @@ static bool http_new(struct node *n, struct error *e)
     return true;
 }
 
-/* --- life -------------------------------------------------------------------------------------------------------------- */
+/* --- life --- */
 
 struct node *node_new(struct loop *l, int64_t started_us, struct error *e)
 {

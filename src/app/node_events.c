@@ -8,7 +8,7 @@
 #define TOPICS_RETRY_MS   2000
 #define LOCAL_LOCK_KEY    INT64_C(0x727573686470) /* "rushdp": the one worker of the local mode */
 
-/* --- Kafka ---------------------------------------------------------------------------------------------------------- */
+/* --- Kafka --- */
 
 static const char *type_id(enum event_topic topic)
 {
@@ -135,7 +135,7 @@ static bool kafka_new(struct node *n, struct error *e)
     return true;
 }
 
-/* --- local ------------------------------------------------------------------------------------------------------------- */
+/* --- local --- */
 
 static void on_worker(void *arg, bool held)
 {
@@ -170,7 +170,7 @@ struct event_sink node_sink(struct node *n)
     return n->local ? local_ports_sink(n->local) : kafka_ports_sink(n->kafka_ports);
 }
 
-/* --- consumers ------------------------------------------------------------------------------------------------------------ */
+/* --- consumers --- */
 
 static const struct {
     enum event_topic topic;

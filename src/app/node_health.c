@@ -23,7 +23,7 @@ static void check_ready(struct node *n)
     loop_notify("READY=1");
 }
 
-/* --- PostgreSQL ------------------------------------------------------------------------------------------------------ */
+/* --- PostgreSQL --- */
 
 static void on_setting(void *arg, const char *component, const char *setting, const char *value,
                        const char *why)
@@ -117,7 +117,7 @@ static void on_pg_state(void *arg, bool ready, const char *reason)
     component_set(&n->db, COMPONENT_DOWN, reason);
 }
 
-/* --- Redis --------------------------------------------------------------------------------------------------------------- */
+/* --- Redis --- */
 
 static void on_redis_state(void *arg, bool ready, const char *reason)
 {
@@ -130,7 +130,7 @@ static void on_redis_state(void *arg, bool ready, const char *reason)
     check_ready(n);
 }
 
-/* --- Kafka ------------------------------------------------------------------------------------------------------------------ */
+/* --- Kafka --- */
 
 void node_health_kafka(struct node *n)
 {
@@ -155,7 +155,7 @@ void node_health_kafka(struct node *n)
         component_set(&n->kafka_part, COMPONENT_DOWN, *reason ? reason : "no broker answers");
 }
 
-/* --- work ---------------------------------------------------------------------------------------------------------------------- */
+/* --- work --- */
 
 void node_work(struct node *n)
 {

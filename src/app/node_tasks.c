@@ -17,7 +17,7 @@
 #define LOOK_PERIOD_MS   1000
 #define ISSUED_TTL_MS    (INT64_C(30) * 24 * 3600 * 1000)
 
-/* --- expire --------------------------------------------------------------------------------------------------------- */
+/* --- expire --- */
 
 static void on_expired(void *arg, int64_t keys, int64_t tokens, const struct error *e)
 {
@@ -37,7 +37,7 @@ static void expire(void *arg)
                         EXPIRE_LIMIT, on_expired, n);
 }
 
-/* --- rebuild --------------------------------------------------------------------------------------------------------- */
+/* --- rebuild --- */
 
 static void on_marked(void *arg, const struct error *e)
 {

@@ -58,9 +58,7 @@ struct call {
     char curl_text[CURL_ERROR_SIZE];
 };
 
-/* --- completion
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- completion --- */
 
 static void call_free(struct call *k)
 {
@@ -154,8 +152,7 @@ static void on_transferred(struct call *k, CURLcode code)
     finish(k);
 }
 
-/* --- libcurl's callbacks
- * ------------------------------------------------------------------------------------------------ */
+/* --- libcurl's callbacks --- */
 
 static size_t on_body(char *data, size_t size, size_t count, void *arg)
 {
@@ -235,9 +232,7 @@ static int on_timeout_change(CURLM *multi, long ms, void *arg)
     return 0;
 }
 
-/* --- a request
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- a request --- */
 
 /* Append "Name: value"; fields with control characters are left out, they could become others. */
 static void add_header(struct call *k, const char *name, const char *value)
@@ -376,9 +371,7 @@ void http_client_post(struct http_client *c, const char *url, const struct http_
     k->resolve = resolve_host(k, timeout_ms);
 }
 
-/* --- life
- * -----------------------------------------------------------------------------------------------------------------
- */
+/* --- life --- */
 
 struct http_client *http_client_new(struct loop *l, int64_t max_in_flight)
 {

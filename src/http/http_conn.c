@@ -17,9 +17,7 @@
 static void update_reading(struct http_conn *c);
 static void arm(struct http_conn *c);
 
-/* --- output
- * -----------------------------------------------------------------------------------------------------------
- */
+/* --- output --- */
 
 static size_t unsent(const struct http_conn *c)
 {
@@ -122,9 +120,7 @@ void http_conn_answered(struct http_conn *c)
     loop_defer(c->server->loop, &c->flush);
 }
 
-/* --- input
- * -------------------------------------------------------------------------------------------------------------
- */
+/* --- input --- */
 
 static bool can_take(const struct http_conn *c)
 {
@@ -320,9 +316,7 @@ static void on_flush(void *arg)
     progress(arg);
 }
 
-/* --- deadlines
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- deadlines --- */
 
 static int64_t earlier(int64_t a, int64_t b)
 {
@@ -385,9 +379,7 @@ void http_conn_due(struct http_wheel_entry *e, int64_t now_us)
     arm(c);
 }
 
-/* --- life
- * -------------------------------------------------------------------------------------------------------------------
- */
+/* --- life --- */
 
 static struct http_conn *conn_new(struct http_server *s, int fd, bool refused)
 {

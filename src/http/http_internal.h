@@ -105,8 +105,7 @@ struct http_server {
     void *drained_arg;
 };
 
-/* --- http_conn.c
- * ---------------------------------------------------------------------------------------------------- */
+/* --- http_conn.c --- */
 /* Serve an accepted non-blocking socket. */
 void http_conn_start(struct http_server *s, int fd);
 /* Answer 503 to an accepted socket over the cap and close it. */
@@ -122,8 +121,7 @@ struct buf *http_conn_out(struct http_conn *c);
 /* Some deadline of the connection may have passed. */
 void http_conn_due(struct http_wheel_entry *e, int64_t now_us);
 
-/* --- http_request.c
- * --------------------------------------------------------------------------------------------------- */
+/* --- http_request.c --- */
 /* Give a complete request to its handler. */
 void http_request_dispatch(struct http_conn *c, const struct http_parser *p, const char *data,
                            int64_t now_us);
@@ -134,8 +132,7 @@ void http_request_refuse(struct http_conn *c, const struct http_parser *p, const
 /* Answer a slot 503 because its handler has not. */
 void http_request_timed_out(struct http_slot *slot);
 
-/* --- http_reply.c
- * ----------------------------------------------------------------------------------------------------- */
+/* --- http_reply.c --- */
 struct http_answer {
     int status;
     const char *content_type; /* may be NULL */
@@ -150,8 +147,7 @@ void http_reply_format(struct http_server *s, const struct http_slot *slot, cons
 void http_reply_make_id(struct http_server *s, char *out);
 const char *http_status_text(int status); /* "Not Found"; "" for a status without a name */
 
-/* --- http_server.c
- * ---------------------------------------------------------------------------------------------------- */
+/* --- http_server.c --- */
 /* A connection has been closed: room for another, maybe the end of a drain. */
 void http_server_conn_closed(struct http_server *s);
 

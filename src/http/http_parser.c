@@ -56,8 +56,7 @@ static struct http_span span(size_t at, size_t end)
     return (struct http_span){(uint16_t)at, (uint16_t)(end - at)};
 }
 
-/* --- request line
- * ------------------------------------------------------------------------------------------------------- */
+/* --- request line --- */
 
 static const struct {
     struct slice name;
@@ -176,9 +175,7 @@ static enum http_parse request_line(struct http_parser *p, const char *data, siz
     return HTTP_PARSE_MORE;
 }
 
-/* --- fields
- * ---------------------------------------------------------------------------------------------------------------
- */
+/* --- fields --- */
 
 static const struct {
     const char *name;
@@ -243,9 +240,7 @@ static enum http_parse field_line(struct http_parser *p, const char *data, size_
     return HTTP_PARSE_MORE;
 }
 
-/* --- end of head
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- end of head --- */
 
 struct slice http_parser_known(const struct http_parser *p, const char *data, enum http_known_field f)
 {
@@ -346,9 +341,7 @@ static enum http_parse head_end(struct http_parser *p, const struct http_limits 
     return HTTP_PARSE_MORE;
 }
 
-/* --- chunked body
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- chunked body --- */
 
 static int hex_value(char c)
 {
@@ -413,9 +406,7 @@ static enum http_parse trailer_line(struct http_parser *p, const struct http_lim
     return HTTP_PARSE_MORE;
 }
 
-/* --- the machine
- * ---------------------------------------------------------------------------------------------------------------
- */
+/* --- the machine --- */
 
 /* One line of the head. */
 static enum http_parse head_line(struct http_parser *p, const struct http_limits *limits, const char *data,

@@ -26,9 +26,7 @@ enum {
 
 LOG_DEFINE(log_http, "rushd.http");
 
-/* --- listener
- * -----------------------------------------------------------------------------------------------------------
- */
+/* --- listener --- */
 
 static void spare_open(struct http_server *s)
 {
@@ -223,9 +221,7 @@ static void close_listener(struct http_server *s)
     s->spare_fd = -1;
 }
 
-/* --- drain
- * ----------------------------------------------------------------------------------------------------------------
- */
+/* --- drain --- */
 
 static void close_all(struct http_server *s)
 {
@@ -281,9 +277,7 @@ void http_server_drain(struct http_server *s, int64_t deadline_ms, void (*draine
     loop_defer(s->loop, &s->drain_task);
 }
 
-/* --- life
- * -----------------------------------------------------------------------------------------------------------------
- */
+/* --- life --- */
 
 /* A quarter of the shortest timeout, at most a second: how late a deadline may be noticed. */
 static int64_t tick_ms(const struct http_server_config *cfg)

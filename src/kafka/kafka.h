@@ -18,8 +18,7 @@ struct kafka_header {
     size_t size;
 };
 
-/* --- shared settings
- * --------------------------------------------------------------------------------------------------- */
+/* --- shared settings --- */
 struct kafka_config {
     const char *bootstrap_servers; /* never "embedded" here: the address of the embedded cluster then */
     bool embedded;                 /* short timings for the mock cluster */
@@ -27,9 +26,7 @@ struct kafka_config {
     const struct option_map *librdkafka; /* passed on last, as it is */
 };
 
-/* --- producer
- * ---------------------------------------------------------------------------------------------------------------
- */
+/* --- producer --- */
 struct kafka_producer;
 
 enum kafka_report {
@@ -89,8 +86,8 @@ void kafka_producer_close(struct kafka_producer *p, int64_t deadline_ms, void (*
  * a report. NULL is fine. */
 void kafka_producer_free(struct kafka_producer *p);
 
-/* --- consumer group
- * ------------------------------------------------------------------------------------------------------------
+/* --- consumer group ---
+ *
  * Messages are handed over in batches of one partition, in offset order, at most one batch of a partition at
  * a time and at most `concurrency` partitions of the group at once. The owner finishes each batch exactly
  * once; only then are its offsets stored and the next batch of that partition handed over. A slow partition
@@ -171,9 +168,7 @@ void kafka_consumer_free(struct kafka_consumer *c);
 uint32_t kafka_murmur2(const void *key, size_t n);
 int32_t kafka_partition_of(const void *key, size_t n, int32_t partitions);
 
-/* --- embedded cluster
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- embedded cluster --- */
 struct kafka_embedded;
 struct kafka_embedded *kafka_embedded_start(struct error *e);
 const char *kafka_embedded_bootstrap(const struct kafka_embedded *k);

@@ -20,8 +20,7 @@ enum {
     BUFFER_BYTES_MAX = 4 * 1024 * 1024,
 };
 
-/* --- the group's offsets
- * ---------------------------------------------------------------------------------------------- */
+/* --- the group's offsets --- */
 
 static bool needs_lookup(const struct kafka_partition *p)
 {
@@ -103,8 +102,7 @@ void kafka_assign_offsets(struct kafka_consumer *c, rd_kafka_event_t *event)
     loop_timer_start(c->lookup_retry, LOOKUP_RETRY_MS);
 }
 
-/* --- rd_kafka_assign()
- * --------------------------------------------------------------------------------------------------- */
+/* --- rd_kafka_assign() --- */
 
 static int64_t offset_for_assign(const struct kafka_partition *p)
 {
@@ -214,9 +212,7 @@ void kafka_consumer_start_at(struct kafka_consumer *c, const char *topic, int32_
         start_at(p, offset);
 }
 
-/* --- rebalance
- * --------------------------------------------------------------------------------------------------------------
- */
+/* --- rebalance --- */
 
 static size_t buffer_share(size_t partitions)
 {

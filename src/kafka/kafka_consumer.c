@@ -30,8 +30,7 @@ struct kafka_topic *kafka_consumer_topic(struct kafka_consumer *c, const char *n
     return NULL;
 }
 
-/* --- health
- * ------------------------------------------------------------------------------------------------------- */
+/* --- health --- */
 
 /* Why the consumer is not up; NULL when it is, "" when that cannot be said yet. */
 static const char *trouble_of(const struct kafka_consumer *c, char *text, size_t size)
@@ -84,9 +83,7 @@ static void show_lag(struct kafka_consumer *c)
     metric_set(c->lag_max, (double)max);
 }
 
-/* --- events
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- events --- */
 
 /* An error that names a topic that the group subscribed to: the text is "Subscribed topic not available:
  * NAME: ...". */
@@ -234,9 +231,7 @@ static void on_event(void *arg, rd_kafka_event_t *event)
     }
 }
 
-/* --- the handle
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- the handle --- */
 
 static bool handle_subscribe(struct kafka_consumer *c, struct error *e)
 {
@@ -350,9 +345,7 @@ static void on_step(void *arg)
     }
 }
 
-/* --- public
- * ---------------------------------------------------------------------------------------------------------------
- */
+/* --- public --- */
 
 static void topics_copy(struct kafka_consumer *c, const char *const *topics)
 {

@@ -186,8 +186,7 @@ void kafka_embedded_free(struct kafka_embedded *k)
     mem_free(k);
 }
 
-/* --- account
- * ----------------------------------------------------------------------------------------------------- */
+/* --- account --- */
 
 static void entry_push(struct embedded_partition *p, struct embedded_entry entry)
 {

@@ -131,8 +131,7 @@ struct kafka_consumer {
     struct metric_series *rebalances, *assigned, *commits, *lag_max;
 };
 
-/* --- kafka_assign.c
- * ------------------------------------------------------------------------------------------------------ */
+/* --- kafka_assign.c --- */
 void kafka_assign_init(struct kafka_consumer *c);
 void kafka_assign_free(struct kafka_consumer *c);
 void kafka_assign_rebalance(struct kafka_consumer *c, rd_kafka_event_t *event);
@@ -143,8 +142,7 @@ void kafka_assign_drop(struct kafka_consumer *c);
 /* If librdkafka waits for an answer to a rebalance, give it an empty one: the consumer closes. */
 void kafka_assign_refuse(struct kafka_consumer *c);
 
-/* --- kafka_partition.c
- * --------------------------------------------------------------------------------------------------- */
+/* --- kafka_partition.c --- */
 struct kafka_partition *kafka_partition_new(struct kafka_consumer *c, struct kafka_topic *topic,
                                             int32_t number);
 /* Forget the buffer, void the batch that is out. */
@@ -159,8 +157,7 @@ void kafka_handout_free(struct kafka_consumer *c, struct kafka_handout *h);
 void kafka_dispatch_init(struct kafka_consumer *c);
 void kafka_dispatch(struct kafka_consumer *c); /* hand over what may be handed over, at the end of the turn */
 
-/* --- kafka_consumer.c
- * ------------------------------------------------------------------------------------------------------ */
+/* --- kafka_consumer.c --- */
 struct kafka_topic *kafka_consumer_topic(struct kafka_consumer *c, const char *name);
 /* Work out whether the consumer is up and tell the owner when that changed. */
 void kafka_consumer_health(struct kafka_consumer *c);

@@ -14,8 +14,7 @@ struct event;
 
 extern struct logger kafka_logger; /* rushd.kafka */
 
-/* --- kafka_bridge.c: one event queue of librdkafka on the loop
- * --------------------------------------------------- */
+/* --- kafka_bridge.c: one event queue of librdkafka on the loop --- */
 
 /* Called on the loop for each event; the bridge destroys the event when this returns. Must not close the
  * bridge. */
@@ -38,8 +37,7 @@ void kafka_bridge_open(struct kafka_bridge *b, struct loop *l, rd_kafka_queue_t 
  */
 void kafka_bridge_close(struct kafka_bridge *b);
 
-/* --- kafka_conf.c: settings
- * ---------------------------------------------------------------------------------------- */
+/* --- kafka_conf.c: settings --- */
 
 enum {
     KAFKA_PRODUCER_MAX_MESSAGES = 50000
@@ -50,8 +48,7 @@ enum {
 rd_kafka_conf_t *kafka_conf_producer(const struct kafka_producer_config *cfg, struct error *e);
 rd_kafka_conf_t *kafka_conf_consumer(const struct kafka_consumer_config *cfg, struct error *e);
 
-/* --- kafka_event.c: what producer and consumer do alike with events
- * --------------------------------------------------- */
+/* --- kafka_event.c: what producer and consumer do alike with events --- */
 
 /* One line in rushd.kafka; a flood of the same kind of lines is cut by gate. */
 struct kafka_log_gate {
@@ -71,8 +68,7 @@ struct kafka_stats {
 };
 void kafka_stats_read(rd_kafka_event_t *event, struct kafka_stats *stats);
 
-/* --- kafka_reaper.c: rd_kafka_destroy() off the loop
- * ------------------------------------------------------------------- */
+/* --- kafka_reaper.c: rd_kafka_destroy() off the loop --- */
 struct kafka_reaper;
 /* Destroy rk elsewhere; nothing may use it, its queues or topics any more. */
 struct kafka_reaper *kafka_reaper_start(rd_kafka_t *rk);
@@ -80,8 +76,7 @@ bool kafka_reaper_finished(const struct kafka_reaper *r);
 /* Let go of the reaper, finished or not; never blocks. NULL is fine. */
 void kafka_reaper_release(struct kafka_reaper *r);
 
-/* --- kafka_embedded.c: what keeps the embedded cluster from overwriting unread messages
- * --------------------------------- */
+/* --- kafka_embedded.c: what keeps the embedded cluster from overwriting unread messages --- */
 
 /* The running embedded cluster with this bootstrap address, or NULL. */
 struct kafka_embedded *kafka_embedded_find(const char *bootstrap_servers);
@@ -101,8 +96,7 @@ void kafka_embedded_consumed(struct kafka_embedded *k, const char *group, const 
 /* The mock cluster, for tests that inject faults. */
 struct rd_kafka_mock_cluster_s *kafka_embedded_mock(struct kafka_embedded *k);
 
-/* --- kafka_metric.c
- * ----------------------------------------------------------------------------------------------------- */
+/* --- kafka_metric.c --- */
 extern const struct metric_def kafka_metric_sent, kafka_metric_send_errors, kafka_metric_topic_sent,
     kafka_metric_topic_send_errors, kafka_metric_queue_time, kafka_metric_buffer_available,
     kafka_metric_consumed, kafka_metric_lag, kafka_metric_lag_max, kafka_metric_rebalances,
@@ -110,8 +104,7 @@ extern const struct metric_def kafka_metric_sent, kafka_metric_send_errors, kafk
 /* The series of def with these label values (NULL ends them early). */
 struct metric_series *kafka_metric(const struct metric_def *def, const char *a, const char *b, const char *c);
 
-/* --- inside of the producer, for tests
- * ------------------------------------------------------------------------------------ */
+/* --- inside of the producer, for tests --- */
 rd_kafka_t *kafka_producer_handle(struct kafka_producer *p);
 rd_kafka_t *kafka_consumer_handle(struct kafka_consumer *c);
 

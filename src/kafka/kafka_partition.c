@@ -102,8 +102,7 @@ void kafka_partition_free(struct kafka_partition *p)
     kafka_dispatch(c); /* its batch no longer counts */
 }
 
-/* --- taking messages
- * ------------------------------------------------------------------------------------------------- */
+/* --- taking messages --- */
 
 static char *put(char **at, const void *p, size_t n)
 {
@@ -207,8 +206,7 @@ void kafka_partition_pause(struct kafka_partition *p, bool paused)
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-/* --- handing over
- * ------------------------------------------------------------------------------------------------------- */
+/* --- handing over --- */
 
 static void hand_over(struct kafka_partition *p)
 {
@@ -267,9 +265,7 @@ void kafka_handout_free(struct kafka_consumer *c, struct kafka_handout *h)
     mem_free(h);
 }
 
-/* --- outcomes
- * -------------------------------------------------------------------------------------------------------------
- */
+/* --- outcomes --- */
 
 void kafka_partition_store(struct kafka_partition *p)
 {

@@ -84,8 +84,7 @@ static void producer_state_tell(struct kafka_producer *p, bool up, const char *r
         p->on_state(p->on_state_arg, up, up ? NULL : reason);
 }
 
-/* --- reports
- * ------------------------------------------------------------------------------------------------------ */
+/* --- reports --- */
 
 static void buffer_show(struct kafka_producer *p)
 {
@@ -181,9 +180,7 @@ static void on_reports(struct kafka_producer *p, rd_kafka_event_t *event)
         loop_defer(p->loop, &p->step);
 }
 
-/* --- events
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- events --- */
 
 /* The handle can no longer be used: give up what it holds. */
 static void producer_die(struct kafka_producer *p)
@@ -250,8 +247,7 @@ static void on_event(void *arg, rd_kafka_event_t *event)
     }
 }
 
-/* --- the handle
- * ------------------------------------------------------------------------------------------------------- */
+/* --- the handle --- */
 
 static bool handle_open(struct kafka_producer *p, struct error *e)
 {
@@ -364,9 +360,7 @@ static void on_step(void *arg)
     producer_step(arg);
 }
 
-/* --- public
- * -------------------------------------------------------------------------------------------------------------
- */
+/* --- public --- */
 
 struct kafka_producer *kafka_producer_new(struct loop *l, const struct kafka_producer_config *cfg,
                                           struct error *e)

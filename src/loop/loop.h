@@ -21,7 +21,7 @@ void loop_stop(struct loop *l, int exit_code);
 bool loop_run_until(struct loop *l, bool (*done)(void *arg), void *arg, int64_t deadline_ms);
 struct event_base *loop_base(struct loop *l); /* for pg, redis, kafka, http: libevent events of their own */
 
-/* --- end of turn ---------------------------------------------------------------------------------------------------
+/* --- end of turn ---
  * A task runs once, after the events of this turn, before the loop sleeps: completions that may not fire before their
  * call returns, replies to flush, memory to give back (two-step death). Tasks deferred while tasks run are run in the
  * same round up to a budget, then in the next turn: nothing starves. */
@@ -37,7 +37,7 @@ void loop_defer_cancel(struct loop *l, struct loop_task *t);
 /* Free p with mem_free at the end of the turn. */
 void loop_free_later(struct loop *l, void *p);
 
-/* --- timers ----------------------------------------------------------------------------------------------------------- */
+/* --- timers --- */
 /* Timers run in real time, also under a simulated clock, and are never early. */
 struct loop_timer;
 typedef void loop_timer_fn(void *arg);
@@ -50,16 +50,16 @@ void loop_timer_stop(struct loop_timer *t);
 bool loop_timer_running(const struct loop_timer *t);
 void loop_timer_free(struct loop_timer *t); /* NULL is fine; allowed inside its own callback */
 
-/* --- signals ------------------------------------------------------------------------------------------------------------ */
+/* --- signals --- */
 void loop_on_signal(struct loop *l, int signo, void (*fn)(void *arg, int signo),
                     void *arg); /* fn NULL removes */
 
-/* --- busy time ---------------------------------------------------------------------------------------------------------
+/* --- busy time ---
  * The time from waking up to going to sleep, without the thread's run-queue wait, is observed in the timer metric
  * `rushd.loop.turn` (and in `rushd.loop.lag` how late the one-second tick came); a turn over 50 ms is one gated warning. A
  * call that blocks is seen in turns that start a timer's callback or defer a task; computing is seen in every turn. */
 
-/* --- name resolution ----------------------------------------------------------------------------------------------------
+/* --- name resolution ---
  * Numeric addresses answer at once (but never before the call returns), /etc/hosts is honoured, everything else goes
  * through evdns with a deadline. */
 struct loop_resolve; /* a running request */
@@ -75,7 +75,7 @@ struct loop_resolve *loop_resolve_start(struct loop *l, const char *host, int64_
                                         loop_resolved_fn *fn, void *arg);
 void loop_resolve_cancel(struct loop_resolve *r); /* fn does not fire after this */
 
-/* --- log output and the service manager ---------------------------------------------------------------------------------- */
+/* --- log output and the service manager --- */
 /* Install a log sink on a descriptor that never blocks: a bounded ring (1 MiB) behind a non-blocking copy of fd; what does
  * not fit is counted (metric `rushd.log.dropped`) and reported in one line when there is room again. loop_log_stop()
  * writes out what is left for at most 200 ms and restores the plain sink. */

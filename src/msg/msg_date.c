@@ -62,8 +62,7 @@ static int64_t to_instant(int64_t local, bool *gap)
     return local - before;
 }
 
-/* --- the calendar (proleptic Gregorian; eras of 400 years that begin in March)
- * ------------------------------------- */
+/* --- the calendar (proleptic Gregorian; eras of 400 years that begin in March) --- */
 struct civil {
     int64_t year;
     int month, day;
@@ -98,9 +97,7 @@ static int days_of_month(int64_t year, int month)
     return month == 2 && leap ? 29 : days[month - 1];
 }
 
-/* --- printing
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- printing --- */
 static char *put_digits(char *p, int64_t v, int width)
 {
     for (int i = width - 1; i >= 0; i--, v /= 10)
@@ -199,9 +196,7 @@ void msg_date_pg(struct buf *out, int64_t us)
     buf_put(out, text, (size_t)(p + 3 - text));
 }
 
-/* --- parsing
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- parsing --- */
 struct reader {
     const char *p, *end;
 };
@@ -323,9 +318,7 @@ bool msg_date_from_fields(const int64_t *f, size_t n, int64_t *us)
     return store(to_instant(day * SECONDS_PER_DAY + f[3] * 3600 + f[4] * 60 + second, &gap), ns / 1000, us);
 }
 
-/* --- days
- * ---------------------------------------------------------------------------------------------------------------
- */
+/* --- days --- */
 int64_t msg_date_day_of(int64_t us)
 {
     int64_t fraction;

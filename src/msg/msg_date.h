@@ -12,16 +12,15 @@
 /* Forget what is known of the time zone: call it after TZ was set and tzset() called. */
 void msg_date_zone_changed(void);
 
-/* --- printing: append to out, nothing before or after
- * --------------------------------------------------------------- */
+/* --- printing: append to out, nothing before or after --- */
 void msg_date_iso(struct buf *out,
                   int64_t us); /* 2026-11-23T18:24:05, with .12 or .123456 only if not zero */
 void msg_date_iso_us(struct buf *out, int64_t us); /* 2026-11-23T18:24:05.120000: always six digits */
 void msg_date_blank(struct buf *out, int64_t us);  /* 2026-11-23 18:24:05, the fraction left out */
 void msg_date_pg(struct buf *out, int64_t us);     /* timestamptz in UTC: 2026-11-23 09:24:05.120000+00 */
 
-/* --- parsing
- * ----------------------------------------------------------------------------------------------------------
+/* --- parsing ---
+ *
  * False, with *us untouched, for anything but what is described: years 1 to 9999, only dates and times that
  * exist in the calendar, no second 60. */
 
@@ -33,9 +32,7 @@ bool msg_date_parse(const char *s, size_t n, int64_t *us);
  * local. */
 bool msg_date_from_fields(const int64_t *fields, size_t n, int64_t *us);
 
-/* --- days
- * ---------------------------------------------------------------------------------------------------------------
- */
+/* --- days --- */
 int64_t msg_date_day_of(int64_t us);                            /* the local day of an instant */
 int64_t msg_date_day_start(int64_t day);                        /* the first instant of a local day */
 void msg_date_day(struct buf *out, int64_t day);                /* append yyyy-MM-dd */

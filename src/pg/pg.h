@@ -74,7 +74,7 @@ const char *pg_result_tag(const struct pg_result *r);
 typedef void pg_result_fn(void *arg, enum pg_status status, const struct pg_result *r /* NULL unless PG_OK */,
                           const struct error *e);
 
-/* --- pool ------------------------------------------------------------------------------------------------------------ */
+/* --- pool --- */
 struct pg_pool_config {
     const char *
         url; /* postgresql://, jdbc:postgresql://, or key=value; empty parts from PG* environment as libpq does */
@@ -112,7 +112,7 @@ void pg_pool_query(struct pg_pool *p, const struct pg_statement *st, const struc
  * of it all, connecting (tried until then) included, and the server's statement_timeout and lock_timeout. */
 void pg_pool_script(struct pg_pool *p, const char *sql, int64_t timeout_ms, pg_result_fn *done, void *arg);
 
-/* --- writing transactions ---------------------------------------------------------------------------------------------- */
+/* --- writing transactions --- */
 struct pg_tx;
 
 enum pg_tx_end {
@@ -145,7 +145,7 @@ void pg_tx_commit(
 void pg_tx_rollback(
     struct pg_tx *tx); /* at any time before pg_tx_commit(), while waiting too; on_end follows */
 
-/* --- notifications and locks --------------------------------------------------------------------------------------------- */
+/* --- notifications and locks --- */
 /* LISTEN on a connection of its own, kept up with back-off. on_notify(channel, payload); on_gap fires at each (re)connect:
  * notifications may have been missed, read the state anew. */
 struct pg_listener;

@@ -155,9 +155,7 @@ void pg_conn_free(struct pg_conn *c)
     loop_free_later(loop_of(c), c); /* a caller up the stack may still look at its state */
 }
 
-/* --- connect
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- connect --- */
 
 static void read_ev(evutil_socket_t fd, short events, void *arg)
 {

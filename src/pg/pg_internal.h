@@ -28,8 +28,7 @@ struct pg_result {
     const PGresult *res;
 };
 
-/* --- errors (pg_error.c)
- * ------------------------------------------------------------------------------------------ */
+/* --- errors (pg_error.c) --- */
 
 /* Whether a failure with this SQLSTATE may go away by itself. */
 bool pg_error_is_retriable(const char *sqlstate);
@@ -42,8 +41,7 @@ void pg_error_of_libpq(struct error *e, const char *code, const char *message);
 /* The session ends with this result (severity FATAL or PANIC, or libpq's own report of a lost connection). */
 bool pg_error_is_fatal(const PGresult *res);
 
-/* --- where to connect to (pg_url.c)
- * ------------------------------------------------------------------------------- */
+/* --- where to connect to (pg_url.c) --- */
 
 enum {
     PG_MAX_SETTINGS = 64,
@@ -84,8 +82,7 @@ struct pg_target {
     int64_t statement_timeout_ms, connect_timeout_ms;
 };
 
-/* --- connection (pg_conn.c)
- * --------------------------------------------------------------------------------------- */
+/* --- connection (pg_conn.c) --- */
 
 enum pg_conn_state {
     PG_CONN_DOWN,       /* nothing is open */
@@ -179,8 +176,7 @@ void pg_conn_break(struct pg_conn *c, const struct error *why);
 void pg_conn_cut(struct pg_conn *c, const struct error *why); /* the same, reported before it returns */
 void pg_conn_free(struct pg_conn *c); /* reports nothing; allowed inside callbacks of the connection */
 
-/* --- pipeline (pg_pipeline.c)
- * ------------------------------------------------------------------------------------- */
+/* --- pipeline (pg_pipeline.c) --- */
 
 /* Queue on a connection that is UP (else a bug). Nothing is reported before these return. */
 struct pg_expect *pg_conn_send_sql(struct pg_conn *c, const char *sql, pg_expect_fn *fn, void *arg);
@@ -200,8 +196,7 @@ void pg_pipeline_answer(struct pg_conn *c, struct pg_expect *x, enum pg_reply re
 
 struct pg_params *pg_params_copy(const struct pg_params *params); /* one piece of memory: mem_free */
 
-/* --- pool (pg_pool.c)
- * --------------------------------------------------------------------------------------------- */
+/* --- pool (pg_pool.c) --- */
 
 enum pg_request_kind {
     PG_REQUEST_SETTLE, /* first of all, on any connection */
@@ -295,8 +290,7 @@ void pg_pool_metrics_update(const struct pg_pool *p);
 void pg_tx_cut_all(struct pg_pool *p);
 void pg_script_cut_all(struct pg_pool *p);
 
-/* --- a connection of one's own (pg_session.c)
- * --------------------------------------------------------------------- */
+/* --- a connection of one's own (pg_session.c) --- */
 
 struct pg_session_ops {
     void (*on_up)(void *owner);

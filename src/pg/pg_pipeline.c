@@ -29,9 +29,7 @@ static void break_lost(struct pg_conn *c)
     break_with(c, "CONNECTION_LOST", PQerrorMessage(c->pg));
 }
 
-/* --- deadlines
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- deadlines --- */
 
 bool pg_conn_quiet(const struct pg_conn *c)
 {
@@ -73,9 +71,7 @@ void pg_pipeline_check_deadline(struct pg_conn *c)
         break_with(c, "TIMEOUT", "the server did not answer in time");
 }
 
-/* --- sending
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- sending --- */
 
 static struct pg_expect *expect(struct pg_conn *c, enum pg_expect_kind kind, pg_expect_fn *fn, void *arg)
 {
@@ -156,9 +152,7 @@ void pg_pipeline_write(struct pg_conn *c)
         event_add(c->write_event, NULL); /* one-shot: it comes back here */
 }
 
-/* --- receiving
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- receiving --- */
 
 void pg_pipeline_answer(struct pg_conn *c, struct pg_expect *x, enum pg_reply reply, const struct error *e)
 {

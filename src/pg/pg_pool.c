@@ -29,9 +29,7 @@ static void set_error(struct error *e, const char *code, const char *text)
     error_set(e, ERROR_RETRIABLE, code, "%s", text);
 }
 
-/* --- state
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- state --- */
 
 /* A short absence is waited out; after a longer one calls are refused at once, so that callers can say so. */
 static void watch_absence(struct pg_pool *p)
@@ -75,9 +73,7 @@ bool pg_pool_ready(const struct pg_pool *p)
     return p->state == PG_POOL_READY;
 }
 
-/* --- the line
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- the line --- */
 
 static struct pg_request_list *line_of(struct pg_pool *p, const struct pg_request *r)
 {
@@ -307,8 +303,7 @@ void pg_pool_call_ends(struct pg_pool *p)
         loop_defer(p->loop, &p->pump);
 }
 
-/* --- connections
- * ------------------------------------------------------------------------------------------------------ */
+/* --- connections --- */
 
 static size_t wanted(const struct pg_pool *p)
 {
@@ -374,9 +369,7 @@ static void on_down(void *arg, struct pg_conn *c, const struct error *why)
 
 static const struct pg_conn_ops pool_conn_ops = {.on_up = on_up, .on_down = on_down};
 
-/* --- life
- * -------------------------------------------------------------------------------------------------------------
- */
+/* --- life --- */
 
 static void init_target(struct pg_pool *p, const struct pg_pool_config *cfg)
 {

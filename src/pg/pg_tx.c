@@ -125,8 +125,7 @@ static void finish(struct pg_tx *tx, enum pg_tx_end end)
     pg_pool_call_ends(p);
 }
 
-/* --- failing and rolling back
- * ------------------------------------------------------------------------------------------- */
+/* --- failing and rolling back --- */
 
 static void send_rollback(struct pg_tx *tx)
 {
@@ -158,9 +157,7 @@ static void on_final_sync(struct pg_expect *x, enum pg_reply reply, const struct
     finish(tx, PG_TX_ROLLED_BACK);
 }
 
-/* --- work
- * ---------------------------------------------------------------------------------------------------------------
- */
+/* --- work --- */
 
 static bool live(const struct pg_tx *tx)
 {
@@ -339,9 +336,7 @@ struct pg_tx *pg_tx_start(struct pg_pool *p, const struct pg_tx_ops *ops, void *
     return tx;
 }
 
-/* --- settling
- * -----------------------------------------------------------------------------------------------------------
- */
+/* --- settling --- */
 
 static void settle_again(struct pg_tx *tx)
 {

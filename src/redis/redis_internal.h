@@ -112,15 +112,13 @@ struct redis_client {
     void *closed_arg;
 };
 
-/* --- redis_args.c
- * --------------------------------------------------------------------------------------------------- */
+/* --- redis_args.c --- */
 /* Append the header of a command of n arguments, and one argument. */
 void redis_encode_count(struct buf *b, size_t n);
 void redis_encode_arg(struct buf *b, const void *p, size_t n);
 void redis_encode_text(struct buf *b, const char *s);
 
-/* --- redis_link.c: the socket
- * --------------------------------------------------------------------------------------- */
+/* --- redis_link.c: the socket --- */
 /* Start connecting: look the name up, connect, then redis_client_connected(). Failure ends in
  * redis_client_lost(), never before the call returns for a name, at once for a Unix socket. */
 void redis_link_open(struct redis_client *c);
@@ -131,8 +129,7 @@ void redis_link_flush(struct redis_client *c);
 /* Take what has arrived and hand each reply to redis_call_reply(). */
 void redis_link_read(struct redis_client *c);
 
-/* --- redis_call.c: the line of calls
- * ------------------------------------------------------------------------------- */
+/* --- redis_call.c: the line of calls --- */
 /* Make a call with room for a tail. timeout_ms 0 takes the default. */
 struct redis_call *redis_call_new(struct redis_client *c, int64_t timeout_ms, redis_done_fn *done, void *arg,
                                   size_t tail_size);
@@ -160,27 +157,23 @@ struct metric_series *redis_call_series(struct redis_client *c, const char *name
 /* Register the metrics of this folder for a new client. */
 void redis_call_metrics(struct redis_client *c);
 
-/* --- redis_script.c
- * ---------------------------------------------------------------------------------------------------- */
+/* --- redis_script.c --- */
 /* Queue SCRIPT LOAD for every script that this client has run before. */
 void redis_script_load_known(struct redis_client *c);
 /* NOSCRIPT came for the call: send it again in a form that cannot fail this way. False if it was the last
  * form. */
 bool redis_script_again(struct redis_client *c, struct redis_call *call);
 
-/* --- redis_greeting.c
- * --------------------------------------------------------------------------------------------------- */
+/* --- redis_greeting.c --- */
 /* Send AUTH, SELECT, CLIENT SETNAME, INFO server, the known scripts and PING in one go; ends in
  * redis_client_greeted() or redis_client_lost(). */
 void redis_greeting_send(struct redis_client *c);
 
-/* --- redis_reply.c
- * ------------------------------------------------------------------------------------------------------- */
+/* --- redis_reply.c --- */
 /* Fill e from an error reply: code is its first word, the kind follows from it. */
 void redis_reply_error(const struct redis_reply *r, struct error *e);
 
-/* --- redis_client.c: what the link reports
- * ----------------------------------------------------------------------------- */
+/* --- redis_client.c: what the link reports --- */
 void redis_client_connected(struct redis_client *c); /* the socket is connected */
 void redis_client_greeted(struct redis_client *c);   /* the server took all of the greeting */
 /* The connection is gone or could not be made: finish all calls, tell the owner, try again later. */

@@ -18,8 +18,7 @@ struct coupon_config {
     const char *group;                            /* kafka.consumer.group.coupon-issue */
 };
 
-/* --- accept: coupon_accept.c
- * --------------------------------------------------------------------------------------------- */
+/* --- accept: coupon_accept.c --- */
 struct coupon_accept;
 struct coupon_accept *coupon_accept_new(struct loop *l, struct store *s, struct coupon_cache *cache,
                                         const struct coupon_config *cfg);
@@ -32,8 +31,7 @@ void coupon_accept(struct coupon_accept *a, int64_t coupon_id, int64_t user_id, 
                    void *arg);
 void coupon_accept_free(struct coupon_accept *a);
 
-/* --- status: coupon_status.c
- * ------------------------------------------------------------------------------------------------ */
+/* --- status: coupon_status.c --- */
 enum coupon_state {
     COUPON_PROCESSING,
     COUPON_SUCCESS,
@@ -53,8 +51,7 @@ void coupon_status(struct coupon_accept *a, int64_t coupon_id, int64_t user_id,
                    void (*done)(void *arg, const struct coupon_standing *st, const struct refusal *why),
                    void *arg);
 
-/* --- drain: coupon_drain.c
- * ----------------------------------------------------------------------------------------------------- */
+/* --- drain: coupon_drain.c --- */
 struct coupon_drain;
 struct coupon_drain *coupon_drain_new(struct loop *l, struct store *s, struct coupon_cache *cache,
                                       struct event_sink sink, const struct coupon_config *cfg);
@@ -68,8 +65,7 @@ void coupon_drain_stop(struct coupon_drain *d, int64_t deadline_ms, void (*stopp
 void coupon_drain_free(struct coupon_drain *d);
 void coupon_accept_use_rates(struct coupon_accept *a, struct coupon_drain *d);
 
-/* --- decision: coupon_issue.c, coupon_issue_plan.c
- * ------------------------------------------------------------------------------- */
+/* --- decision: coupon_issue.c, coupon_issue_plan.c --- */
 struct coupon_issue;
 struct coupon_issue *coupon_issue_new(struct loop *l, struct store *s, struct event_source source,
                                       struct dead_letter_port dead, const struct coupon_config *cfg);

@@ -80,8 +80,7 @@ static void finish_accepted(struct accept *a)
     mem_free(a);
 }
 
-/* --- durable
- * ----------------------------------------------------------------------------------------------------- */
+/* --- durable --- */
 
 static void insert_rows(void *arg);
 
@@ -139,9 +138,7 @@ static void insert_rows(void *arg)
     mem_free(rows);
 }
 
-/* --- line
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- line --- */
 
 static void on_added(void *arg, const struct coupon_line_ticket *t, const struct error *e)
 {
@@ -213,8 +210,7 @@ static void on_user(void *arg, const struct user_row *row, const struct error *e
         coupon_cache_get(a->owner->cache, a->coupon_id, on_coupon, a);
 }
 
-/* --- submitting
- * ------------------------------------------------------------------------------------------------------ */
+/* --- submitting --- */
 
 static void send_invalid(void *arg)
 {

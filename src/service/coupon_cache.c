@@ -12,8 +12,7 @@
 #define USERS_MAX       50000 /* of one generation */
 #define LOOKUP_MAX      500   /* users of one statement */
 
-/* --- waiting callers
- * ------------------------------------------------------------------------------------------------ */
+/* --- waiting callers --- */
 
 struct coupon_waiter {
     TAILQ_ENTRY(coupon_waiter) link;
@@ -56,9 +55,7 @@ struct coupon_cache {
     struct loop_task user_task;
 };
 
-/* --- coupons
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- coupons --- */
 
 static void free_rows(struct coupon_row *rows, size_t n)
 {
@@ -169,9 +166,7 @@ const struct coupon_row *coupon_cache_all(struct coupon_cache *c, size_t *n)
     return c->rows;
 }
 
-/* --- users
- * ---------------------------------------------------------------------------------------------------------------
- */
+/* --- users --- */
 
 static void free_users(struct map *m)
 {
@@ -293,9 +288,7 @@ void user_lookup(struct coupon_cache *c, int64_t user_id, bool fresh,
     loop_defer(c->loop, &c->user_task);
 }
 
-/* --- life
- * ------------------------------------------------------------------------------------------------------------------
- */
+/* --- life --- */
 
 struct coupon_cache *coupon_cache_new(struct loop *l, struct store *s)
 {

@@ -141,8 +141,7 @@ static size_t unsent(const struct line *l)
     return l->to_send.len - l->sent_pos;
 }
 
-/* --- sending and reports
- * -------------------------------------------------------------------------------------------- */
+/* --- sending and reports --- */
 
 static void on_marked(void *arg, const struct error *e)
 {
@@ -243,9 +242,7 @@ static void send_members(struct line *l)
     l->to_send.len = l->sent_pos = 0;
 }
 
-/* --- taking
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- taking --- */
 
 static void on_taken(void *arg, const struct coupon_line_taken *taken, const struct error *e)
 {
@@ -404,9 +401,7 @@ static void on_again(void *arg)
         drain_line(l);
 }
 
-/* --- the timer
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- the timer --- */
 
 static struct line *line_get(struct coupon_drain *d, int64_t coupon_id)
 {
@@ -542,9 +537,7 @@ static void on_tick(void *arg)
     coupon_line_list(d->store, on_lines, d);
 }
 
-/* --- life
- * ---------------------------------------------------------------------------------------------------------------
- */
+/* --- life --- */
 
 struct coupon_drain *coupon_drain_new(struct loop *l, struct store *s, struct coupon_cache *cache,
                                       struct event_sink sink, const struct coupon_config *cfg)

@@ -90,8 +90,7 @@ static void wait(struct run *r, const struct error *e)
            consume_pause_ms(r->attempt, r->owner->cfg.backoff_ms, r->owner->cfg.backoff_max_ms));
 }
 
-/* --- result
- * -------------------------------------------------------------------------------------------------------- */
+/* --- result --- */
 
 static void on_results(void *arg, const struct error *e)
 {
@@ -126,8 +125,7 @@ static void write_results(struct run *r)
     mem_free(results);
 }
 
-/* --- dead letters
- * ---------------------------------------------------------------------------------------------------- */
+/* --- dead letters --- */
 
 static void on_dead_letter(void *arg, const struct error *e)
 {
@@ -150,8 +148,7 @@ static void put_dead_letter(struct run *r, const char *exception)
     c->dead.ops->put(c->dead.self, &r->messages[0], c->cfg.group, exception, r->reason, on_dead_letter, r);
 }
 
-/* --- transaction
- * ------------------------------------------------------------------------------------------------------- */
+/* --- transaction --- */
 
 static int64_t next_id(void *arg)
 {
@@ -257,9 +254,7 @@ static void start_ids(struct run *r)
     store_ids_ensure(r->owner->store, STORE_ID_USER_COUPON, r->n, TX_DEADLINE_MS, on_ids, r);
 }
 
-/* --- batch
- * ----------------------------------------------------------------------------------------------------------------
- */
+/* --- batch --- */
 
 /* An event without requestedAt takes the message's timestamp as its identity (contract section 4). */
 static int64_t identity(const struct msg_coupon_issue *request, const struct event_message *m)

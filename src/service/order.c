@@ -85,8 +85,7 @@ static void count_outcome(const struct order_item *it)
 
 static void kick(struct order_service *o);
 
-/* --- answers
- * ----------------------------------------------------------------------------------------------------- */
+/* --- answers --- */
 
 static void forget_key(struct order_service *o, const struct order_item *it)
 {
@@ -155,8 +154,7 @@ static void send_answers(void *arg)
     check_drained(o);
 }
 
-/* --- the end of a batch
- * ------------------------------------------------------------------------------------------- */
+/* --- the end of a batch --- */
 
 static void set_waiting(struct order_service *o, size_t n)
 {
@@ -249,9 +247,7 @@ static void on_batch_end(void *arg, enum store_end end, const struct error *e)
     check_drained(o);
 }
 
-/* --- a batch
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- a batch --- */
 
 static void on_batch_locked(void *arg, struct order_tx *tx, const struct order_tx_facts *facts)
 {
@@ -359,9 +355,7 @@ static void on_timer(void *arg)
     check_drained(o);
 }
 
-/* --- submitting
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- submitting --- */
 
 static char *copy_or_null(const char *s)
 {
@@ -446,9 +440,7 @@ void charge_submit(struct order_service *o, const struct charge_submit *in, orde
         enqueue(o, it);
 }
 
-/* --- life
- * ------------------------------------------------------------------------------------------------------------------
- */
+/* --- life --- */
 
 struct order_service *order_service_new(struct loop *l, struct store *s, struct outbox_publisher *outbox,
                                         const struct order_service_config *cfg)

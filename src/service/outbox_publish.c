@@ -117,8 +117,7 @@ static void check_drained(struct outbox_publisher *p)
     drained(p->drained_arg);
 }
 
-/* --- deleting
- * ----------------------------------------------------------------------------------------------------- */
+/* --- deleting --- */
 
 static void on_deleted(void *arg, const struct error *e)
 {
@@ -145,8 +144,7 @@ static void delete_done(struct outbox_publisher *p)
     outbox_delete(p->store, p->deleting.ids, p->deleting.len, on_deleted, p);
 }
 
-/* --- a flight
- * ------------------------------------------------------------------------------------------------------- */
+/* --- a flight --- */
 
 static void flight_free(struct flight *f)
 {
@@ -326,9 +324,7 @@ void outbox_publish(struct outbox_publisher *p, int64_t order_id, struct slice p
     publish(p, order_id, payload, request_id, 0);
 }
 
-/* --- relay
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- relay --- */
 
 static int compare_ids(const void *a, const void *b)
 {
@@ -398,9 +394,7 @@ static void on_tick(void *arg)
     metric_set(metric_single(&oldest_def), (double)outbox_oldest_age_ms(p) / 1000);
 }
 
-/* --- life
- * ---------------------------------------------------------------------------------------------------------------
- */
+/* --- life --- */
 
 struct outbox_publisher *outbox_publisher_new(struct loop *l, struct store *s, struct event_sink sink,
                                               const struct outbox_publisher_config *cfg)

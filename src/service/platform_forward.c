@@ -79,7 +79,7 @@ static void count(const char *outcome, size_t n)
     metric_add(metric_series(metric_register(&documents_def), &outcome), (double)n);
 }
 
-/* --- circuit breaker ------------------------------------------------------------------------------------------------- */
+/* --- circuit breaker --- */
 
 bool platform_circuit_open(const struct platform_flow *f)
 {
@@ -120,7 +120,7 @@ static int64_t circuit_rest_ms(const struct platform_flow *f)
     return rest > 0 ? rest : 0;
 }
 
-/* --- the end of a run ---------------------------------------------------------------------------------------------------- */
+/* --- the end of a run --- */
 
 static void finish(struct run *r, enum event_outcome outcome, size_t upto, int64_t delay_ms)
 {
@@ -207,7 +207,7 @@ static void record(struct run *r)
     mem_free(ids);
 }
 
-/* --- posting ------------------------------------------------------------------------------------------------------------- */
+/* --- posting --- */
 
 static void pump(struct platform_flow *f);
 
@@ -306,7 +306,7 @@ static void on_known(void *arg, const int64_t *order_ids, size_t n, const struct
     pump(r->flow);
 }
 
-/* --- batch ------------------------------------------------------------------------------------------------------------------ */
+/* --- batch --- */
 
 static void decode(struct run *r, const struct event_batch *batch)
 {

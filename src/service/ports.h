@@ -21,8 +21,7 @@ struct event_header {
     size_t size;
 };
 
-/* --- publishing
- * ------------------------------------------------------------------------------------------------------ */
+/* --- publishing --- */
 enum event_report {
     EVENT_DELIVERED,
     EVENT_NOT_DELIVERED,      /* certain; error kind RETRIABLE or PERMANENT */
@@ -45,9 +44,7 @@ struct event_sink {
     void *self;
 };
 
-/* --- consuming
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- consuming --- */
 struct event_message {
     const char *topic; /* configured name */
     int32_t partition;
@@ -88,8 +85,7 @@ struct event_handler {
     void *self;
 };
 
-/* --- dead letters
- * -------------------------------------------------------------------------------------------------------- */
+/* --- dead letters --- */
 /* Move a message to <topic>-dlt with Spring's kafka_dlt-* headers (or to table dead_letters in local mode).
  * done: kind NONE when it is safe there. */
 struct dead_letter_ops {
@@ -101,9 +97,7 @@ struct dead_letter_port {
     void *self;
 };
 
-/* --- documents
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- documents --- */
 enum document_outcome {
     DOCUMENT_ACCEPTED, /* 2xx */
     DOCUMENT_REFUSED,  /* 4xx but 408, 425, 429: the document itself is wrong */

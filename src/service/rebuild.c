@@ -55,7 +55,7 @@ static void part_done(struct rebuild *r, enum rebuild_part part)
     loop_defer(r->loop, &r->next);
 }
 
-/* --- lines ---------------------------------------------------------------------------------------------------------- */
+/* --- lines --- */
 
 static void read_requests(struct rebuild *r);
 
@@ -109,7 +109,7 @@ static void read_requests(struct rebuild *r)
     rebuild_read_requests(r->store, &r->cursor, r->before_us, PAGE, on_requests, r);
 }
 
-/* --- holders -------------------------------------------------------------------------------------------------------- */
+/* --- holders --- */
 
 static void read_holders(struct rebuild *r);
 
@@ -144,7 +144,7 @@ static void read_holders(struct rebuild *r)
     rebuild_read_holders(r->store, r->after, PAGE, on_holders, r);
 }
 
-/* --- ranking -------------------------------------------------------------------------------------------------------- */
+/* --- ranking --- */
 
 static void read_sales(struct rebuild *r);
 
@@ -183,7 +183,7 @@ static void read_sales(struct rebuild *r)
     rebuild_read_sales(r->store, r->after, PAGE, on_sales, r);
 }
 
-/* --- coupon info ------------------------------------------------------------------------------------------------------ */
+/* --- coupon info --- */
 
 static void on_info(void *arg, const struct error *e)
 {
@@ -207,7 +207,7 @@ static void on_coupons(void *arg, const struct coupon_row *rows, size_t n, const
         part_done(r, REBUILD_INFO);
 }
 
-/* --- the whole ---------------------------------------------------------------------------------------------------------- */
+/* --- the whole --- */
 
 static void next_part(void *arg)
 {

@@ -15,8 +15,7 @@ struct consumer_config {
     int64_t attempts, backoff_ms, backoff_max_ms;
 };
 
-/* --- ranking consumer: ranking_apply.c
- * ---------------------------------------------------------------------------------- */
+/* --- ranking consumer: ranking_apply.c --- */
 struct ranking_flow;
 struct ranking_flow *ranking_flow_new(struct loop *l, struct store *s, struct event_source source,
                                       struct dead_letter_port dead, const struct consumer_config *cfg,
@@ -24,8 +23,7 @@ struct ranking_flow *ranking_flow_new(struct loop *l, struct store *s, struct ev
 struct event_handler ranking_flow_handler(struct ranking_flow *f);
 void ranking_flow_free(struct ranking_flow *f);
 
-/* --- popular products: popular.c
- * --------------------------------------------------------------------------------------------- */
+/* --- popular products: popular.c --- */
 struct popular_product {
     int64_t product_id;
     const char *name;
@@ -45,8 +43,7 @@ void popular_get(struct popular *p,
                  void *arg);
 void popular_free(struct popular *p);
 
-/* --- data platform consumer: platform_forward.c
- * -------------------------------------------------------------------------------- */
+/* --- data platform consumer: platform_forward.c --- */
 struct platform_config {
     struct consumer_config consumer;
     int64_t max_in_flight;

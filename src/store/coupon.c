@@ -5,9 +5,7 @@
 
 #include "store/store_internal.h"
 
-/* --- coupons
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- coupons --- */
 
 /* clang-format off */
 #define COUPON_COLUMNS                                                                                       \
@@ -119,9 +117,7 @@ void coupon_create(struct store *s, const struct coupon_row *row, create_fn *don
     try_create(c);
 }
 
-/* --- changes
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- changes --- */
 
 struct coupon_watcher {
     void (*fn)(void *arg, int64_t coupon_id);
@@ -174,9 +170,7 @@ void coupon_watch_free(struct store *s)
     TAILQ_INIT(&s->watchers);
 }
 
-/* --- requests
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- requests --- */
 
 /* clang-format off */
 static const struct pg_statement st_request_insert = {
@@ -302,8 +296,7 @@ void coupon_request_latest(struct store *s, int64_t coupon_id, int64_t user_id, 
                (store_any_fn *)done, arg);
 }
 
-/* --- users' coupons
- * --------------------------------------------------------------------------------------------------- */
+/* --- users' coupons --- */
 
 /* clang-format off */
 static const struct pg_statement st_user_coupons = {

@@ -44,7 +44,7 @@ static void on_done(void *arg, const struct redis_reply *r, const struct error *
     mem_free(c);
 }
 
-/* --- accept ----------------------------------------------------------------------------------------------------- */
+/* --- accept --- */
 
 typedef void add_fn(void *arg, const struct coupon_line_ticket *t, const struct error *e);
 
@@ -154,7 +154,7 @@ void coupon_line_cancel(struct store *s, int64_t coupon_id, int64_t user_id, int
     store_script(s, SCRIPT_COUPON_CANCEL, &a, 0, on_cancelled, call_new(s, (store_any_fn *)done, arg));
 }
 
-/* --- drain ------------------------------------------------------------------------------------------------------ */
+/* --- drain --- */
 
 typedef void list_fn(void *arg, const int64_t *coupon_ids, size_t n, const struct error *e);
 
@@ -354,7 +354,7 @@ void coupon_line_release(struct store *s, int64_t coupon_id, const char *owner, 
     store_script(s, SCRIPT_COUPON_RELEASE, &a, 0, on_done, call_new(s, (store_any_fn *)done, arg));
 }
 
-/* --- result ----------------------------------------------------------------------------------------------------- */
+/* --- result --- */
 
 #define DECIDED_MAX 200 /* results of one script call */
 

@@ -8,7 +8,7 @@
 
 #include "store/store.h"
 
-/* --- accept ------------------------------------------------------------------------------------------------------------- */
+/* --- accept --- */
 enum coupon_line_answer {
     COUPON_LINE_ACCEPTED,
     COUPON_LINE_ISSUED,  /* the user holds the coupon */
@@ -31,7 +31,7 @@ void coupon_line_add(struct store *s, int64_t coupon_id, int64_t user_id, bool a
 void coupon_line_cancel(struct store *s, int64_t coupon_id, int64_t user_id, int64_t requested_at_us,
                         void (*done)(void *arg, bool removed, const struct error *e), void *arg);
 
-/* --- drain -------------------------------------------------------------------------------------------------------------- */
+/* --- drain --- */
 /* Coupons whose line or in-flight set is not empty; empty ones are dropped from the set on the way. */
 void coupon_line_list(struct store *s,
                       void (*done)(void *arg, const int64_t *coupon_ids, size_t n, const struct error *e),
@@ -84,7 +84,7 @@ void coupon_line_stale(struct store *s, int64_t coupon_id, const char *owner, in
 void coupon_line_release(struct store *s, int64_t coupon_id, const char *owner, int64_t epoch,
                          store_done_fn *done, void *arg);
 
-/* --- result --------------------------------------------------------------------------------------------------------------- */
+/* --- result --- */
 struct coupon_line_result {
     int64_t coupon_id, user_id, requested_at_us;
     bool success;

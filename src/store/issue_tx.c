@@ -57,8 +57,7 @@ static const struct pg_statement st_counts = {
     " FROM unnest($1::bigint[], $2::bigint[]) AS x (id, issued) WHERE c.coupon_id = x.id"};
 /* clang-format on */
 
-/* --- first step
- * ------------------------------------------------------------------------------------------------------- */
+/* --- first step --- */
 
 static struct issue_tx *of(struct store_tx *tx)
 {
@@ -156,8 +155,7 @@ struct issue_tx *issue_tx_lock(struct store *s, const struct issue_tx_request *r
     return i;
 }
 
-/* --- second step
- * ------------------------------------------------------------------------------------------------------ */
+/* --- second step --- */
 
 static void write_rows(struct issue_tx *i, const struct pg_statement *st, const char *at_us, size_t planned)
 {

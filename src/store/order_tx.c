@@ -24,8 +24,7 @@ struct order_tx {
     struct order_tx_answer *answers;
 };
 
-/* --- first step
- * ------------------------------------------------------------------------------------------------------- */
+/* --- first step --- */
 
 /* clang-format off */
 /* The claim is evaluated above the sort. Two keys with the same hash share a claim, which is harmless. */
@@ -221,8 +220,7 @@ struct order_tx *order_tx_lock(struct store *s, const struct order_tx_locks *loc
     return o;
 }
 
-/* --- second step
- * ------------------------------------------------------------------------------------------------------ */
+/* --- second step --- */
 
 /* clang-format off */
 static const struct pg_statement st_stock = {
@@ -464,8 +462,7 @@ void order_tx_abort(struct order_tx *o)
     store_tx_abort(&o->tx);
 }
 
-/* --- what is past its time
- * -------------------------------------------------------------------------------------------- */
+/* --- what is past its time --- */
 
 /* clang-format off */
 static const struct pg_statement st_expire = {

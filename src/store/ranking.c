@@ -13,7 +13,7 @@
 #define DAYS_MAX  370
 #define SEEN_BITS 65536 /* bits of one block: 8 KiB at most, whatever the ids are */
 
-/* --- applying ---------------------------------------------------------------------------------------------------- */
+/* --- applying --- */
 
 typedef void apply_fn(void *arg, int64_t counted, const struct error *e);
 
@@ -150,7 +150,7 @@ void ranking_apply(struct store *s, const char *topic, int32_t partition, int64_
     send_part(a);
 }
 
-/* --- offset ------------------------------------------------------------------------------------------------------- */
+/* --- offset --- */
 
 struct call {
     store_any_fn *done;
@@ -187,7 +187,7 @@ void ranking_offset(struct store *s, const char *topic, int32_t partition, offse
     redis_client_command(s->redis, a.v, a.n, 0, on_offset, call_new((store_any_fn *)done, arg, 0));
 }
 
-/* --- top ------------------------------------------------------------------------------------------------------------ */
+/* --- top --- */
 
 typedef void top_fn(void *arg, const struct ranking_entry *entries, size_t n, const struct error *e);
 

@@ -7,7 +7,7 @@
 
 #define ID "%" PRId64
 
-/* --- reading ------------------------------------------------------------------------------------------------------ */
+/* --- reading --- */
 
 /* clang-format off */
 static const struct pg_statement st_requests = {
@@ -109,7 +109,7 @@ void rebuild_read_sales(struct store *s, int64_t before_order_id, size_t orders,
                on_sales, (store_any_fn *)done, arg);
 }
 
-/* --- writing ------------------------------------------------------------------------------------------------------- */
+/* --- writing --- */
 
 struct call {
     store_any_fn *done;
@@ -206,7 +206,7 @@ void coupon_line_restore_issued(struct store *s, const struct rebuild_holder *ro
     buf_free(&key);
 }
 
-/* --- mark ---------------------------------------------------------------------------------------------------------- */
+/* --- mark --- */
 
 #define MARK_KEY "rushd:data"
 

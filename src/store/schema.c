@@ -25,8 +25,7 @@ static const struct pg_statement st_versions = {
     "schema_versions",
     "SELECT version, time_zone, serves FROM schema_migrations ORDER BY version DESC LIMIT 1"};
 
-/* --- the files carried along
- * ------------------------------------------------------------------------------------------ */
+/* --- the files carried along --- */
 
 static int file_version(const struct embed_file *f)
 {
@@ -69,9 +68,7 @@ int schema_serves(int version)
     return 0;
 }
 
-/* --- check
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- check --- */
 
 typedef void check_fn(void *arg, enum schema_state state, int version, const char *text,
                       const struct error *e);
@@ -134,9 +131,7 @@ void schema_check(struct store *s, const char *time_zone, check_fn *done, void *
     store_read(s, &st_versions, PG_NO_PARAMS, on_check, NULL, c);
 }
 
-/* --- migrate
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- migrate --- */
 
 struct migration {
     struct store *store;
@@ -263,8 +258,7 @@ void schema_migrate(struct store *s, const char *time_zone,
     read_applied(m);
 }
 
-/* --- demo data
- * -------------------------------------------------------------------------------------------------------- */
+/* --- demo data --- */
 
 struct seed {
     store_done_fn *done;

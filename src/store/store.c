@@ -31,8 +31,7 @@ void store_free(struct store *s)
     mem_free(s);
 }
 
-/* --- parameters
- * ------------------------------------------------------------------------------------------------------- */
+/* --- parameters --- */
 
 void store_columns_begin(struct store_columns *c, int n)
 {
@@ -93,8 +92,7 @@ int64_t store_result_id(const struct pg_result *r, int row, int col)
     return pg_result_null(r, row, col) ? 0 : pg_result_i64(r, row, col);
 }
 
-/* --- answers that are known at once
- * ----------------------------------------------------------------------------------- */
+/* --- answers that are known at once --- */
 
 struct later {
     struct loop_task task;
@@ -138,8 +136,7 @@ void store_done_later(struct store *s, store_done_fn *done, void *arg)
     store_later(s, run_done, d);
 }
 
-/* --- single statements
- * ------------------------------------------------------------------------------------------------ */
+/* --- single statements --- */
 
 const struct error *store_error_of_read(const struct error *e, struct error *out)
 {
@@ -212,8 +209,7 @@ void store_on_ids(struct store_call *c, const struct pg_result *r, const struct 
     mem_free(ids);
 }
 
-/* --- memory of one call
- * ----------------------------------------------------------------------------------------------- */
+/* --- memory of one call --- */
 
 #define CHUNK_SIZE 4000
 

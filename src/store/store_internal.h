@@ -8,16 +8,15 @@
 #include "pg/pg.h"
 #include "store/store.h"
 
-/* --- SQL text
- * ---------------------------------------------------------------------------------------------------------
+/* --- SQL text ---
+ *
  * Instants cross as microseconds since 1970. extract() of a timestamptz is an exact numeric; the product of a
  * bigint and an interval of one microsecond is computed in double precision, which is exact up to the year
  * 2255. */
 #define SQL_US(column)       "(extract(epoch FROM " column ") * 1000000)::bigint"
 #define SQL_AT(microseconds) "('epoch'::timestamptz + (" microseconds ")::bigint * interval '1 microsecond')"
 
-/* --- the store
- * -------------------------------------------------------------------------------------------------------- */
+/* --- the store --- */
 /* The columns of one statement as array parameters. A scratch of the store: parameters are copied by pg_*
  * before it returns, so one set serves every statement in turn. */
 #define STORE_COLUMNS_MAX 12
@@ -83,8 +82,7 @@ void store_later(struct store *s, void (*fn)(void *arg), void *arg);
 /* done(arg, NULL) at the end of the turn. */
 void store_done_later(struct store *s, store_done_fn *done, void *arg);
 
-/* --- single statements
- * ------------------------------------------------------------------------------------------------ */
+/* --- single statements --- */
 /* A statement on its way whose rows are for somebody: on_result turns them into what done expects and calls
  * it. */
 struct store_call;
@@ -112,8 +110,7 @@ store_result_fn store_on_ids;
  * may be e. */
 const struct error *store_error_of_read(const struct error *e, struct error *out);
 
-/* --- memory of one call
- * ----------------------------------------------------------------------------------------------- */
+/* --- memory of one call --- */
 struct store_chunk;
 struct store_arena {
     struct store_chunk *head;
@@ -123,8 +120,7 @@ void *store_arena_array(struct store_arena *a, size_t count, size_t size);
 const char *store_arena_text(struct store_arena *a, const char *s);
 void store_arena_free(struct store_arena *a);
 
-/* --- checks at start, one half per service
- * ---------------------------------------------------------------------------- */
+/* --- checks at start, one half per service --- */
 typedef void store_warn_fn(void *arg, const char *component, const char *setting, const char *value,
                            const char *why);
 void store_check_pg_settings(struct store *s, store_warn_fn *warn, store_done_fn *done, void *arg);
