@@ -1,0 +1,10 @@
+/* The suites of test_e2e. */
+#ifndef TESTS_E2E_SUITES_H
+#define TESTS_E2E_SUITES_H
+
+#include <check.h>
+
+Suite *order_suite(void);
+Suite *coupon_suite(void);
+
+#endif
