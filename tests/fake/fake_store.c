@@ -490,6 +490,7 @@ struct store *fake_store_new(struct loop *l)
     struct store *s = mem_zalloc(sizeof *s);
     s->loop = l;
     s->ids_block = 1000;
+    s->opened_us = clock_real_us();
     TAILQ_INIT(&s->ops);
     return s;
 }

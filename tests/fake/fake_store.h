@@ -142,6 +142,8 @@ struct fake_user {
     bool has_balance;
     money balance;
     money opening; /* what balance was before the ledger began */
+    /* SQLSTATE with which the database refuses a batch that issues to the user, and one that holds any decision; NULL: none. */
+    const char *refuse, *refuse_all;
 };
 struct fake_product {
     int64_t id;
@@ -201,6 +203,7 @@ struct fake_ranking; /* ranking: fake_ranking.c */
 struct store {
     struct loop *loop;
     bool closed;
+    int64_t opened_us; /* real time of fake_store_new(): where a row's time does not matter */
     TAILQ_HEAD(fake_ops, fake_op) ops;
     struct fake_rule {
         struct fake_fate fate;

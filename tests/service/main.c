@@ -1,0 +1,8 @@
+/* Tests of service on the fakes of tests/fake. */
+#include "service_suites.h"
+#include "support/check_main.h"
+
+int main(void)
+{
+    return check_main((Suite *[]){order_plan_suite(), NULL});
+}

@@ -1,0 +1,9 @@
+/* The suites of this folder. */
+#ifndef TESTS_SERVICE_SERVICE_SUITES_H
+#define TESTS_SERVICE_SERVICE_SUITES_H
+
+#include <check.h>
+
+Suite *order_plan_suite(void);
+
+#endif
