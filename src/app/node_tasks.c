@@ -15,7 +15,6 @@
 #define KEYS_KEPT_US     (INT64_C(24) * 3600 * 1000000) /* contract section 3 */
 #define TOKENS_KEPT_US   (INT64_C(24) * 3600 * 1000000) /* far beyond every transaction's deadline */
 #define LOOK_PERIOD_MS   1000
-#define ISSUED_TTL_MS    (INT64_C(30) * 24 * 3600 * 1000)
 
 /* --- expire --- */
 
@@ -64,8 +63,9 @@ static void on_rebuilt(void *arg, const struct rebuild_counts *c, const struct e
 
 static void start_rebuild(struct node *n, unsigned parts, int64_t min_age_ms)
 {
-    const struct rebuild_config cfg = {app_config.coupon.ttl, ISSUED_TTL_MS,
-                                       (int)app_config.ranking.retention_days};
+    const struct rebuild_config cfg = {.coupon_ttl_ms = app_config.coupon.ttl,
+                                       .issued_ttl_ms = COUPON_ISSUED_TTL_MS,
+                                       .retention_days = (int)app_config.ranking.retention_days};
     n->rebuild_parts = parts;
     rebuild_run(n->loop, n->store, &cfg, parts, min_age_ms, on_rebuilt, n);
 }

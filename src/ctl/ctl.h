@@ -54,5 +54,6 @@ bool ctl_number(const struct ctl *c, const char *what, const char *text, int64_t
 /* A command; returns the exit status. */
 typedef int ctl_run_fn(struct ctl *c);
 ctl_run_fn ctl_migrate, ctl_seed;
+ctl_run_fn ctl_rebuild;
 
 #endif

@@ -30,6 +30,11 @@ static const struct command {
      "migrate",
      "bring the schema up to date; safe when several do it at once"},
     {{"seed", NULL}, ctl_seed, CTL_NEED_PG, "seed", "load the demo data; what is there stays as it is"},
+    {{"rebuild", NULL},
+     ctl_rebuild,
+     CTL_NEED_PG | CTL_NEED_REDIS,
+     "rebuild ranking|issued|coupon-info|line|all [--coupon ID] [--from-scratch]",
+     "build what is in Redis again from PostgreSQL, while nodes serve"},
 };
 
 struct global {

@@ -9,6 +9,8 @@
 
 struct loop;
 
+#define COUPON_ISSUED_TTL_MS (INT64_C(30) * 24 * 3600 * 1000) /* of coupon:issued:{id} (contract section 4) */
+
 struct coupon_config {
     bool durable_accept; /* coupon.accept.durability = database */
     int64_t interval_ms, drain_per_tick, window, lease_ms, recheck_ms, ttl_ms, result_ttl_ms, max_waiting;

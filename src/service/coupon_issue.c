@@ -23,7 +23,6 @@
 LOG_DEFINE(log_issue, "rushd.coupon.issue");
 
 #define TX_DEADLINE_MS 10000
-#define ISSUED_TTL_MS  (INT64_C(30) * 24 * 3600 * 1000)
 
 enum run_step {
     RUN_IDS,    /* waits for reserved ids */
@@ -118,7 +117,7 @@ static void write_results(struct run *r)
             (struct coupon_line_result){r->requests[i].coupon_id, r->requests[i].user_id,
                                         r->requests[i].requested_at_us, v->success, buf_str(&texts[i])};
     }
-    coupon_line_decided(c->store, results, r->n, c->cfg.result_ttl_ms, ISSUED_TTL_MS, on_results, r);
+    coupon_line_decided(c->store, results, r->n, c->cfg.result_ttl_ms, COUPON_ISSUED_TTL_MS, on_results, r);
     for (size_t i = 0; i < r->n; i++)
         buf_free(&texts[i]);
     mem_free(texts);

@@ -1,5 +1,10 @@
 /* Page by page from PostgreSQL into Redis: lines, holders, sales, coupon info, in this order.
  *
+ * From scratch, each kept day of the ranking is forgotten by one script before its sales are read: a sale that a node counts
+ * meanwhile is either forgotten and then read here, or counted afterwards and found marked. A user leaves an issued set when PostgreSQL,
+ * asked after the set, does not know him as a holder; asked once more afterwards, so that one who was issued the coupon in
+ * between is entered again.
+ *
  * A request whose user has a newer one on the way is left alone; the next run (each recheck on nodes with the role queue) finds it
  * again when that one is decided, so that every accepted request comes to its decision. */
 #include "service/rebuild.h"
@@ -25,7 +30,13 @@ struct rebuild {
     bool last_page;
     struct coupon_request_row *rows; /* of the page, not restored yet */
     size_t nrows, at;
-    size_t infos; /* coupon infos without an answer */
+    size_t infos;     /* coupon infos without an answer */
+    int64_t day;      /* of the ranking, forgotten next */
+    int64_t *coupons; /* whose issued sets are looked through */
+    size_t ncoupons, coupon;
+    uint64_t scan;      /* cursor in the set of the present one */
+    int64_t *strangers; /* of the page: in the set, but no holders */
+    size_t nstrangers;
     struct loop_task next;
     void (*done)(void *arg, const struct rebuild_counts *counts, const struct error *e);
     void *arg;
@@ -37,6 +48,8 @@ static void finish(struct rebuild *r, const struct error *e)
 {
     r->done(r->arg, &r->counts, e && e->kind != ERROR_NONE ? e : NULL);
     mem_free(r->rows);
+    mem_free(r->coupons);
+    mem_free(r->strangers);
     mem_free(r);
 }
 
@@ -46,6 +59,12 @@ static bool failed(struct rebuild *r, const struct error *e)
         return false;
     finish(r, e);
     return true;
+}
+
+static void tell(const struct rebuild *r, enum rebuild_part part)
+{
+    if (r->cfg.on_page)
+        r->cfg.on_page(r->arg, part, &r->counts);
 }
 
 static void part_done(struct rebuild *r, enum rebuild_part part)
@@ -65,8 +84,10 @@ static void on_restored(void *arg, int64_t restored, const struct error *e)
 {
     struct rebuild *r = arg;
     r->counts.restored += restored;
-    if (!failed(r, e))
-        restore_rows(r);
+    if (failed(r, e))
+        return;
+    tell(r, REBUILD_LINES);
+    restore_rows(r);
 }
 
 /* One script call per coupon of the page. */
@@ -92,12 +113,16 @@ static void on_requests(void *arg, const struct coupon_request_row *rows, size_t
     struct rebuild *r = arg;
     if (failed(r, e))
         return;
+    r->last_page = n < PAGE;
+    while (n && r->cfg.coupon_id && rows[n - 1].coupon_id != r->cfg.coupon_id) {
+        r->last_page = true; /* they come in the order of their coupons */
+        n--;
+    }
     mem_free(r->rows);
     r->rows = mem_dup(rows, n * sizeof *rows);
     r->nrows = n;
     r->at = 0;
     r->counts.requests += (int64_t)n;
-    r->last_page = n < PAGE;
     if (n)
         r->cursor =
             (struct rebuild_cursor){rows[n - 1].coupon_id, rows[n - 1].requested_at_us, rows[n - 1].user_id};
@@ -113,13 +138,16 @@ static void read_requests(struct rebuild *r)
 
 static void read_holders(struct rebuild *r);
 
+static void holders_done(struct rebuild *r);
+
 static void on_holders_written(void *arg, const struct error *e)
 {
     struct rebuild *r = arg;
     if (failed(r, e))
         return;
+    tell(r, REBUILD_ISSUED);
     if (r->last_page)
-        part_done(r, REBUILD_ISSUED);
+        holders_done(r);
     else
         read_holders(r);
 }
@@ -132,16 +160,149 @@ static void on_holders(void *arg, const struct rebuild_holder *rows, size_t n, c
     r->counts.holders += (int64_t)n;
     r->last_page = n < PAGE;
     if (!n) {
-        part_done(r, REBUILD_ISSUED);
+        holders_done(r);
         return;
     }
-    r->after = rows[n - 1].user_coupon_id;
+    r->after = r->cfg.coupon_id ? rows[n - 1].user_id : rows[n - 1].user_coupon_id;
     coupon_line_restore_issued(r->store, rows, n, r->cfg.issued_ttl_ms, on_holders_written, r);
+}
+
+static struct rebuild_holder *holders_of(int64_t coupon_id, const int64_t *user_ids, size_t n)
+{
+    struct rebuild_holder *rows = mem_array(n, sizeof *rows);
+    for (size_t i = 0; i < n; i++)
+        rows[i] = (struct rebuild_holder){.coupon_id = coupon_id, .user_id = user_ids[i]};
+    return rows;
+}
+
+static void on_coupon_holders(void *arg, const int64_t *user_ids, size_t n, const struct error *e)
+{
+    struct rebuild *r = arg;
+    struct rebuild_holder *rows = holders_of(r->cfg.coupon_id, user_ids, n);
+    on_holders(r, rows, n, e);
+    mem_free(rows);
 }
 
 static void read_holders(struct rebuild *r)
 {
-    rebuild_read_holders(r->store, r->after, PAGE, on_holders, r);
+    if (r->cfg.coupon_id)
+        user_coupon_holders(r->store, r->cfg.coupon_id, r->after, PAGE, on_coupon_holders, r);
+    else
+        rebuild_read_holders(r->store, r->after, PAGE, on_holders, r);
+}
+
+/* --- users who hold nothing --- */
+
+static void scan_issued(struct rebuild *r);
+
+static void next_scan(struct rebuild *r)
+{
+    tell(r, REBUILD_ISSUED);
+    if (!r->scan)
+        r->coupon++;
+    scan_issued(r);
+}
+
+static void on_entered_again(void *arg, const struct error *e)
+{
+    struct rebuild *r = arg;
+    if (!failed(r, e))
+        next_scan(r);
+}
+
+static void on_held_after_all(void *arg, const int64_t *user_ids, size_t n, const struct error *e)
+{
+    struct rebuild *r = arg;
+    if (failed(r, e))
+        return;
+    r->counts.removed -= (int64_t)n;
+    if (!n) {
+        next_scan(r);
+        return;
+    }
+    struct rebuild_holder *rows = holders_of(r->coupons[r->coupon], user_ids, n);
+    coupon_line_restore_issued(r->store, rows, n, r->cfg.issued_ttl_ms, on_entered_again, r);
+    mem_free(rows);
+}
+
+static void on_removed(void *arg, const struct error *e)
+{
+    struct rebuild *r = arg;
+    if (failed(r, e))
+        return;
+    r->counts.removed += (int64_t)r->nstrangers;
+    user_coupon_held(r->store, r->coupons[r->coupon], r->strangers, r->nstrangers, on_held_after_all, r);
+}
+
+static void on_held(void *arg, const int64_t *user_ids, size_t n, const struct error *e)
+{
+    struct rebuild *r = arg;
+    if (failed(r, e))
+        return;
+    size_t left = 0;
+    for (size_t i = 0; i < r->nstrangers; i++) {
+        bool holds = false;
+        for (size_t k = 0; k < n && !holds; k++)
+            holds = user_ids[k] == r->strangers[i];
+        if (!holds)
+            r->strangers[left++] = r->strangers[i];
+    }
+    r->nstrangers = left;
+    if (left)
+        coupon_line_issued_remove(r->store, r->coupons[r->coupon], r->strangers, left, on_removed, r);
+    else
+        next_scan(r);
+}
+
+static void on_issued_page(void *arg, uint64_t next, const int64_t *user_ids, size_t n, const struct error *e)
+{
+    struct rebuild *r = arg;
+    if (failed(r, e))
+        return;
+    r->scan = next;
+    mem_free(r->strangers);
+    r->strangers = mem_dup(user_ids, n * sizeof *user_ids);
+    r->nstrangers = n;
+    if (n)
+        user_coupon_held(r->store, r->coupons[r->coupon], user_ids, n, on_held, r);
+    else
+        next_scan(r);
+}
+
+static void scan_issued(struct rebuild *r)
+{
+    if (r->coupon == r->ncoupons)
+        part_done(r, REBUILD_ISSUED);
+    else
+        coupon_line_issued_scan(r->store, r->coupons[r->coupon], r->scan, on_issued_page, r);
+}
+
+static void on_coupons_of_sets(void *arg, const struct coupon_row *rows, size_t n, const struct error *e)
+{
+    struct rebuild *r = arg;
+    if (failed(r, e))
+        return;
+    r->coupons = mem_array(n, sizeof *r->coupons);
+    for (size_t i = 0; i < n; i++)
+        r->coupons[i] = rows[i].id;
+    r->ncoupons = n;
+    scan_issued(r);
+}
+
+static void read_coupons(struct rebuild *r, coupon_rows_fn *done)
+{
+    if (r->cfg.coupon_id)
+        coupon_read(r->store, &r->cfg.coupon_id, 1, done, r);
+    else
+        coupon_read_all(r->store, done, r);
+}
+
+static void holders_done(struct rebuild *r)
+{
+    if (r->cfg.from_scratch)
+        read_coupons(r, on_coupons_of_sets);
+    else
+        part_done(r, REBUILD_ISSUED);
 }
 
 /* --- ranking --- */
@@ -154,6 +315,7 @@ static void on_counted(void *arg, int64_t counted, const struct error *e)
     r->counts.counted += counted;
     if (failed(r, e))
         return;
+    tell(r, REBUILD_RANKING);
     if (r->last_page)
         part_done(r, REBUILD_RANKING);
     else
@@ -181,6 +343,36 @@ static void on_sales(void *arg, const struct ranking_sale *sales, size_t n, int6
 static void read_sales(struct rebuild *r)
 {
     rebuild_read_sales(r->store, r->after, PAGE, on_sales, r);
+}
+
+static void forget_day(struct rebuild *r);
+
+static void on_forgotten(void *arg, const struct error *e)
+{
+    struct rebuild *r = arg;
+    if (failed(r, e))
+        return;
+    r->counts.forgotten++;
+    r->day++;
+    forget_day(r);
+}
+
+/* Every day whose keys may be there: sales of tomorrow come from a node whose clock is ahead. */
+static void forget_day(struct rebuild *r)
+{
+    if (r->day <= msg_date_day_of(clock_real_us()) + 1)
+        ranking_forget(r->store, r->day, r->cfg.retention_days, on_forgotten, r);
+    else
+        read_sales(r);
+}
+
+static void start_ranking(struct rebuild *r)
+{
+    r->day = msg_date_day_of(clock_real_us()) - r->cfg.retention_days;
+    if (r->cfg.from_scratch)
+        forget_day(r);
+    else
+        read_sales(r);
 }
 
 /* --- coupon info --- */
@@ -217,9 +409,9 @@ static void next_part(void *arg)
     else if (r->parts & REBUILD_ISSUED)
         read_holders(r);
     else if (r->parts & REBUILD_RANKING)
-        read_sales(r);
+        start_ranking(r);
     else if (r->parts & REBUILD_INFO)
-        coupon_read_all(r->store, on_coupons, r);
+        read_coupons(r, on_coupons);
     else
         finish(r, NULL);
 }
@@ -234,6 +426,7 @@ void rebuild_run(struct loop *l, struct store *s, const struct rebuild_config *c
     r->store = s;
     r->cfg = *cfg;
     r->parts = parts;
+    r->cursor.coupon_id = cfg->coupon_id; /* its requests stand behind this place */
     r->before_us = clock_real_us() - min_age_ms * 1000 +
                    (min_age_ms ? 0 : INT64_C(3600) * 1000000); /* Redis' clock may be ahead */
     r->done = done;

@@ -14,10 +14,6 @@ enum rebuild_part {
     REBUILD_INFO = 8,    /* coupon:info for other readers */
     REBUILD_ALL = 15,
 };
-struct rebuild_config {
-    int64_t coupon_ttl_ms, issued_ttl_ms;
-    int retention_days;
-};
 struct rebuild_counts {
     int64_t requests; /* undecided ones read */
     int64_t restored; /* of them back in line */
@@ -25,6 +21,18 @@ struct rebuild_counts {
     int64_t sales;   /* read */
     int64_t counted; /* of them new to the ranking */
     int64_t coupons;
+    int64_t forgotten; /* days whose ranking began anew */
+    int64_t removed;   /* users taken out of issued sets */
+};
+struct rebuild_config {
+    int64_t coupon_ttl_ms, issued_ttl_ms;
+    int retention_days;
+    int64_t coupon_id; /* only this one, 0: all. The ranking has no coupons */
+    /* Also take away what PostgreSQL does not have: the ranking's days are forgotten before they are counted anew (until then the
+     * best sellers are those counted so far), and users who hold nothing leave the issued sets. */
+    bool from_scratch;
+    /* After each page, with the arg of done; NULL: nobody wants to know. */
+    void (*on_page)(void *arg, enum rebuild_part part, const struct rebuild_counts *counts);
 };
 /* Rebuild the parts one after the other, page by page. Requests accepted within the last min_age_ms are left out: they are on their
  * way. done fires once, never before this returns; e is NULL on success, and the counts tell how far it came. */

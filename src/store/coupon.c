@@ -182,23 +182,19 @@ static const struct pg_statement st_request_insert = {
 
 #define REQUEST_COLUMNS                                                                                      \
     "SELECT coupon_id, user_id, " SQL_US("requested_at") " AS at, ticket, outcome IS NOT NULL,"              \
-    " outcome IS NOT DISTINCT FROM 'SUCCESS', reason, user_coupon_id"
+    " outcome IS NOT DISTINCT FROM 'SUCCESS', reason, user_coupon_id, COALESCE(" SQL_US("decided_at") ", 0)"
 
-static const struct pg_statement st_request_open = {
-    "coupon_request_open",
-    REQUEST_COLUMNS " FROM coupon_requests WHERE coupon_id = $1::bigint"
-    " AND (user_id, requested_at) > ($2::bigint, " SQL_AT("$3") ") AND outcome IS NULL"
-    " ORDER BY user_id, requested_at LIMIT $4::bigint"};
-static const struct pg_statement st_request_highest = {
-    "coupon_request_highest",
-    "SELECT COALESCE(max(ticket), 0), COALESCE(" SQL_US("max(requested_at)") ", 0)"
-    " FROM coupon_requests WHERE coupon_id = $1::bigint"};
+static const struct pg_statement st_request_find = {
+    "coupon_request_find",
+    REQUEST_COLUMNS " FROM coupon_requests WHERE coupon_id = $1::bigint AND user_id = $2::bigint"
+    " AND requested_at = " SQL_AT("$3")};
 /* The user's coupon counts only when there is no request at all: it was issued another way. */
 static const struct pg_statement st_request_latest = {
     "coupon_request_latest",
     REQUEST_COLUMNS ", 1 AS source FROM coupon_requests WHERE coupon_id = $1::bigint AND user_id = $2::bigint"
     " UNION ALL"
-    " SELECT coupon_id, user_id, " SQL_US("issued_at") ", NULL, true, true, NULL, user_coupon_id, 2"
+    " SELECT coupon_id, user_id, " SQL_US("issued_at") ", NULL, true, true, NULL, user_coupon_id, "
+    SQL_US("issued_at") ", 2"
     " FROM user_coupons WHERE coupon_id = $1::bigint AND user_id = $2::bigint"
     " ORDER BY source, at DESC LIMIT 1"};
 /* clang-format on */
@@ -228,50 +224,8 @@ static void read_request(const struct pg_result *r, int i, struct coupon_request
         .success = pg_result_bool(r, i, 5),
         .reason = pg_result_text(r, i, 6),
         .user_coupon_id = store_result_id(r, i, 7),
+        .decided_at_us = pg_result_i64(r, i, 8),
     };
-}
-
-static void on_requests(struct store_call *c, const struct pg_result *r, const struct error *e)
-{
-    coupon_request_rows_fn *done = (coupon_request_rows_fn *)c->done;
-    if (e) {
-        done(c->arg, NULL, 0, e);
-        return;
-    }
-    int n = pg_result_rows(r);
-    struct coupon_request_row *rows = mem_array((size_t)n, sizeof(*rows));
-    for (int i = 0; i < n; i++)
-        read_request(r, i, &rows[i]);
-    done(c->arg, rows, (size_t)n, NULL);
-    mem_free(rows);
-}
-
-void coupon_request_open(struct store *s, int64_t coupon_id, int64_t after_user_id,
-                         int64_t after_requested_at_us, size_t limit, coupon_request_rows_fn *done, void *arg)
-{
-    struct store_number coupon, user, at, most;
-    store_read(s, &st_request_open,
-               PG_PARAMS(store_number(&coupon, coupon_id), store_number(&user, after_user_id),
-                         store_number(&at, after_requested_at_us), store_number(&most, (int64_t)limit)),
-               on_requests, (store_any_fn *)done, arg);
-}
-
-typedef void highest_fn(void *arg, int64_t ticket, int64_t requested_at_us, const struct error *e);
-
-static void on_highest(struct store_call *c, const struct pg_result *r, const struct error *e)
-{
-    highest_fn *done = (highest_fn *)c->done;
-    if (e)
-        done(c->arg, 0, 0, e);
-    else
-        done(c->arg, pg_result_i64(r, 0, 0), pg_result_i64(r, 0, 1), NULL);
-}
-
-void coupon_request_highest(struct store *s, int64_t coupon_id, highest_fn *done, void *arg)
-{
-    struct store_number coupon;
-    store_read(s, &st_request_highest, PG_PARAMS(store_number(&coupon, coupon_id)), on_highest,
-               (store_any_fn *)done, arg);
 }
 
 typedef void latest_fn(void *arg, bool found, const struct coupon_request_row *row, const struct error *e);
@@ -286,6 +240,16 @@ static void on_latest(struct store_call *c, const struct pg_result *r, const str
     }
     read_request(r, 0, &row);
     done(c->arg, true, &row, NULL);
+}
+
+void coupon_request_find(struct store *s, int64_t coupon_id, int64_t user_id, int64_t requested_at_us,
+                         latest_fn *done, void *arg)
+{
+    struct store_number coupon, user, at;
+    store_read(s, &st_request_find,
+               PG_PARAMS(store_number(&coupon, coupon_id), store_number(&user, user_id),
+                         store_number(&at, requested_at_us)),
+               on_latest, (store_any_fn *)done, arg);
 }
 
 void coupon_request_latest(struct store *s, int64_t coupon_id, int64_t user_id, latest_fn *done, void *arg)
@@ -310,6 +274,10 @@ static const struct pg_statement st_holders = {
     "user_coupon_holders",
     "SELECT user_id FROM user_coupons WHERE coupon_id = $1::bigint AND user_id > $2::bigint"
     " ORDER BY user_id LIMIT $3::bigint"};
+static const struct pg_statement st_held = {
+    "user_coupon_held",
+    "SELECT user_id FROM user_coupons WHERE coupon_id = $1::bigint AND user_id = ANY($2::bigint[])"
+    " ORDER BY user_id"};
 /* clang-format on */
 
 typedef void user_coupons_fn(void *arg, const struct user_coupon_row *rows, size_t n, const struct error *e);
@@ -353,4 +321,13 @@ void user_coupon_holders(struct store *s, int64_t coupon_id, int64_t after_user_
                PG_PARAMS(store_number(&coupon, coupon_id), store_number(&after, after_user_id),
                          store_number(&most, (int64_t)limit)),
                store_on_ids, (store_any_fn *)done, arg);
+}
+
+void user_coupon_held(struct store *s, int64_t coupon_id, const int64_t *user_ids, size_t n,
+                      store_ids_fn *done, void *arg)
+{
+    struct store_number coupon;
+    const char *users = store_columns_ids(&s->columns, user_ids, n)->values[0];
+    store_read(s, &st_held, PG_PARAMS(store_number(&coupon, coupon_id), users), store_on_ids,
+               (store_any_fn *)done, arg);
 }

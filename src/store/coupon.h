@@ -29,23 +29,16 @@ struct coupon_request_row {
     bool decided, success;
     const char *reason;
     int64_t user_coupon_id;
+    int64_t decided_at_us; /* 0: not decided */
 };
 /* Make accepted requests durable: one unnest INSERT, ON CONFLICT DO NOTHING. */
 void coupon_request_insert(struct store *s, const struct coupon_request_row *rows, size_t n,
                            int64_t deadline_ms, store_done_fn *done, void *arg);
-/* Requests of a coupon without an outcome, for rebuilding its line: at most limit of them after (user_id,
- * requested_at_us) of the last one read, in that order; 0, 0 starts. */
-typedef void coupon_request_rows_fn(void *arg, const struct coupon_request_row *rows, size_t n,
-                                    const struct error *e);
-void coupon_request_open(struct store *s, int64_t coupon_id, int64_t after_user_id,
-                         int64_t after_requested_at_us, size_t limit, coupon_request_rows_fn *done,
+/* One request by its identity; found false when there is none. */
+void coupon_request_find(struct store *s, int64_t coupon_id, int64_t user_id, int64_t requested_at_us,
+                         void (*done)(void *arg, bool found, const struct coupon_request_row *row,
+                                      const struct error *e),
                          void *arg);
-/* The highest ticket and the newest requestedAt that PostgreSQL knows of a coupon, 0 without any: counters in
- * Redis continue above them after a loss. */
-void coupon_request_highest(struct store *s, int64_t coupon_id,
-                            void (*done)(void *arg, int64_t ticket, int64_t requested_at_us,
-                                         const struct error *e),
-                            void *arg);
 /* The newest request of a user; found false when there is none. When none, but the user holds the coupon
  * (issued another way): decided, success, with user_coupon_id. */
 void coupon_request_latest(struct store *s, int64_t coupon_id, int64_t user_id,
@@ -65,10 +58,13 @@ void user_coupon_list(struct store *s, int64_t user_id,
                       void (*done)(void *arg, const struct user_coupon_row *rows, size_t n,
                                    const struct error *e),
                       void *arg);
-/* Users that hold a coupon, ascending, at most limit after after_user_id: for rebuilding coupon:issued:{id}.
- */
+/* Users that hold a coupon, ascending, at most limit behind after_user_id. */
 void user_coupon_holders(struct store *s, int64_t coupon_id, int64_t after_user_id, size_t limit,
                          void (*done)(void *arg, const int64_t *user_ids, size_t n, const struct error *e),
                          void *arg);
+/* Which of these users hold the coupon, ascending. */
+void user_coupon_held(struct store *s, int64_t coupon_id, const int64_t *user_ids, size_t n,
+                      void (*done)(void *arg, const int64_t *user_ids, size_t n, const struct error *e),
+                      void *arg);
 
 #endif

@@ -39,9 +39,9 @@ static void finish_apply(struct apply *a, const struct error *e)
 }
 
 /* The instant at which the keys of a day end: the start of the day after the retention. */
-static int64_t day_ends_s(const struct apply *a, int64_t day)
+static int64_t day_ends_s(int64_t day, int retention_days)
 {
-    return msg_date_day_start(day + a->retention_days) / 1000000;
+    return msg_date_day_start(day + retention_days) / 1000000;
 }
 
 static void add_day(struct script_args *s, const struct apply *a, int64_t day)
@@ -54,8 +54,8 @@ static void add_day(struct script_args *s, const struct apply *a, int64_t day)
     }
     buf_free(&name);
     for (int k = 0; k < 3; k++)
-        script_i64(s, day_ends_s(a, day + k));
-    script_i64(s, day_ends_s(a, day + 3)); /* seen marks go last */
+        script_i64(s, day_ends_s(day + k, a->retention_days));
+    script_i64(s, day_ends_s(day + 3, a->retention_days)); /* seen marks go last */
 }
 
 static void add_sale(struct script_args *s, const struct ranking_sale *sale, size_t day_index)
@@ -150,7 +150,7 @@ void ranking_apply(struct store *s, const char *topic, int32_t partition, int64_
     send_part(a);
 }
 
-/* --- offset --- */
+/* --- forgetting --- */
 
 struct call {
     store_any_fn *done;
@@ -164,6 +164,41 @@ static struct call *call_new(store_any_fn *done, void *arg, size_t limit)
     *c = (struct call){done, arg, limit};
     return c;
 }
+
+static void on_forgotten(void *arg, const struct redis_reply *r, const struct error *e)
+{
+    struct call *c = arg;
+    ((store_done_fn *)c->done)(c->arg, e);
+    mem_free(c);
+}
+
+static void day_key(struct script_args *s, const char *prefix, int64_t day, const char *suffix)
+{
+    struct buf name = BUF_INIT;
+    msg_date_day(&name, day);
+    script_key(s, "%s%s%s", prefix, buf_str(&name), suffix);
+    buf_free(&name);
+}
+
+void ranking_forget(struct store *s, int64_t day, int retention_days, store_done_fn *done, void *arg)
+{
+    struct script_args a = {0};
+    struct buf name = BUF_INIT;
+    day_key(&a, "product:ranking:seen:", day, ":blocks");
+    day_key(&a, "product:ranking:seen:", day, ":orders");
+    for (int64_t d = day - 2; d <= day + 2; d++)
+        day_key(&a, "product:ranking:daily:", d, "");
+    for (int64_t d = day; d <= day + 2; d++)
+        day_key(&a, "product:ranking:recent3days:", d, "");
+    msg_date_day(&name, day);
+    script_slice(&a, buf_slice(&name));
+    for (int64_t d = day; d <= day + 2; d++)
+        script_i64(&a, day_ends_s(d, retention_days));
+    buf_free(&name);
+    store_script(s, SCRIPT_RANKING_FORGET, &a, 0, on_forgotten, call_new((store_any_fn *)done, arg, 0));
+}
+
+/* --- offset --- */
 
 typedef void offset_fn(void *arg, int64_t offset, const struct error *e);
 

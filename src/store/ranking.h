@@ -15,6 +15,9 @@ struct ranking_sale {
 void ranking_apply(struct store *s, const char *topic, int32_t partition, int64_t next_offset,
                    const struct ranking_sale *sales, size_t n, int64_t now_us, int retention_days,
                    void (*done)(void *arg, int64_t counted, const struct error *e), void *arg);
+/* Forget all that was counted for a local day (days since 1970): its sales, its seen marks and its part of the three-day keys, in one
+ * script, so that its sales can be applied anew while nodes count. */
+void ranking_forget(struct store *s, int64_t day, int retention_days, store_done_fn *done, void *arg);
 /* The offset that the ranking has in Redis; -1 when none is stored. */
 void ranking_offset(struct store *s, const char *topic, int32_t partition,
                     void (*done)(void *arg, int64_t offset, const struct error *e), void *arg);

@@ -32,6 +32,15 @@ void rebuild_read_holders(struct store *s, int64_t after, size_t limit,
 void coupon_line_restore_issued(struct store *s, const struct rebuild_holder *rows, size_t n, int64_t ttl_ms,
                                 store_done_fn *done, void *arg);
 
+/* A page of the members of coupon:issued:{id}; cursor 0 starts, next 0 was the last. Members that are no user ids are left out. */
+void coupon_line_issued_scan(struct store *s, int64_t coupon_id, uint64_t cursor,
+                             void (*done)(void *arg, uint64_t next, const int64_t *user_ids, size_t n,
+                                          const struct error *e),
+                             void *arg);
+/* Take users out of coupon:issued:{id}. */
+void coupon_line_issued_remove(struct store *s, int64_t coupon_id, const int64_t *user_ids, size_t n,
+                               store_done_fn *done, void *arg);
+
 /* Sales of the newest orders below before_order_id (0: from the newest on), as the ranking consumer sees them: one per order and product, with
  * the product's first line. oldest_order_id 0: there was none; newest_us is the instant of the newest order of the page. */
 void rebuild_read_sales(struct store *s, int64_t before_order_id, size_t orders,

@@ -57,6 +57,19 @@ void script_slice(struct script_args *a, struct slice s)
     end_argument(a);
 }
 
+/* Cursors are unsigned: beyond what an id can be. */
+uint64_t store_scan_cursor(const struct redis_reply *r)
+{
+    struct slice text = redis_reply_text(redis_reply_at(r, 0));
+    uint64_t cursor = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] < '0' || text.p[i] > '9')
+            return 0;
+        cursor = cursor * 10 + (uint64_t)(text.p[i] - '0');
+    }
+    return cursor;
+}
+
 struct script_call {
     script_done_fn *done;
     void *call;

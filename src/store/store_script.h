@@ -21,6 +21,7 @@ enum script_id {
     SCRIPT_COUPON_STATUS,
     SCRIPT_COUPON_TAKE,
     SCRIPT_RANKING_APPLY,
+    SCRIPT_RANKING_FORGET,
     SCRIPT_COUNT,
 };
 
@@ -34,6 +35,9 @@ void script_key(struct script_args *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void script_i64(struct script_args *a, int64_t v);
 void script_text(struct script_args *a, const char *s);
 void script_slice(struct script_args *a, struct slice s);
+
+/* The cursor of a reply of SCAN and its kin; 0 at the end and for anything else. */
+uint64_t store_scan_cursor(const struct redis_reply *r);
 
 /* Run it and free the arguments. The callback gets NULL as error on success. A reply that is not an array of at least
  * min_reply elements (0: any reply will do) is turned into an error of kind BUG: somebody else writes our keys. */

@@ -6,6 +6,7 @@
 
 #include "store/coupon.h"
 #include "store/issue_tx.h"
+#include "store/rebuild.h"
 
 #define AT_US INT64_C(1795444200123457)
 
@@ -352,24 +353,20 @@ static void on_open(void *arg, const struct coupon_request_row *rows, size_t n, 
     on_done(&open_requests.outcome, e);
 }
 
-static size_t read_open(int64_t after_user, int64_t after_us, size_t limit)
+static size_t read_open(struct rebuild_cursor after, int64_t before_us, size_t limit)
 {
     open_requests.outcome = (struct outcome){0};
-    coupon_request_open(node.store, 4, after_user, after_us, limit, on_open, NULL);
+    rebuild_read_requests(node.store, &after, before_us, limit, on_open, NULL);
     AWAIT_OK(&open_requests.outcome);
     return open_requests.n;
 }
 
-static struct {
-    struct outcome outcome;
-    int64_t ticket, at;
-} highest;
-
-static void on_highest(void *arg, int64_t ticket, int64_t requested_at_us, const struct error *e)
+static struct latest request_of(int64_t coupon_id, int64_t user_id, int64_t requested_at_us)
 {
-    highest.ticket = ticket;
-    highest.at = requested_at_us;
-    on_done(&highest.outcome, e);
+    struct latest l = {0};
+    coupon_request_find(node.store, coupon_id, user_id, requested_at_us, on_latest, &l);
+    AWAIT_OK(&l.outcome);
+    return l;
 }
 
 START_TEST(requests_are_recorded_once)
@@ -387,22 +384,19 @@ START_TEST(requests_are_recorded_once)
         AWAIT_OK(&o);
     }
     ck_assert_int_eq(sql_i64("SELECT count(*) FROM coupon_requests"), 4);
-    ck_assert_uint_eq(read_open(0, 0, 10), 3);
+    const struct rebuild_cursor start = {0}, second = {4, 1763900000123457, 2};
+    ck_assert_uint_eq(read_open(start, INT64_C(1763900000123460), 10), 4);
     ck_assert_int_eq(open_requests.rows[0].requested_at_us, rows[0].requested_at_us);
     ck_assert_int_eq(open_requests.rows[0].ticket, 1);
     ck_assert_int_eq(open_requests.rows[2].ticket, 0);
-    ck_assert_uint_eq(read_open(0, 0, 2), 2);
-    ck_assert_uint_eq(read_open(2, rows[1].requested_at_us, 2), 1);
+    ck_assert_int_eq(open_requests.rows[3].coupon_id, 5);
+    ck_assert_uint_eq(read_open(start, INT64_C(1763900000123460), 2), 2);
+    ck_assert_uint_eq(read_open(start, INT64_C(1763900000123457), 9), 1);
+    ck_assert_uint_eq(read_open(second, INT64_C(1763900000123460), 1), 1);
     ck_assert_int_eq(open_requests.rows[0].requested_at_us, rows[2].requested_at_us);
-    coupon_request_highest(node.store, 4, on_highest, NULL);
-    AWAIT_OK(&highest.outcome);
-    ck_assert_int_eq(highest.ticket, 2);
-    ck_assert_int_eq(highest.at, rows[2].requested_at_us);
-    highest.outcome = (struct outcome){0};
-    coupon_request_highest(node.store, 444, on_highest, NULL);
-    AWAIT_OK(&highest.outcome);
-    ck_assert_int_eq(highest.ticket, 0);
-    ck_assert_int_eq(highest.at, 0);
+    struct latest l = request_of(4, 2, 1763900000123457);
+    ck_assert(l.found && !l.row.decided && l.row.ticket == 2);
+    ck_assert(!request_of(4, 2, 1763900000123456).found);
 }
 END_TEST
 

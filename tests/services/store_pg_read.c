@@ -164,6 +164,9 @@ START_TEST(coupons_of_a_user)
     SEEN("1001 1002 ");
     READ(user_coupon_holders(node.store, 1, 1002, 2, on_ids, NULL));
     SEEN("1003 ");
+    const int64_t asked[] = {1004, 1003, 1001};
+    READ(user_coupon_held(node.store, 1, asked, ARRAY_LEN(asked), on_ids, NULL));
+    SEEN("1001 1003 ");
 }
 END_TEST
 

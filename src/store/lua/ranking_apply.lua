@@ -3,6 +3,7 @@
 -- ARGV 1 next offset ('' to leave it) 2 number of days, then per day: name, the two names after it, and the instants (epoch
 -- seconds) at which the keys of these three days and the seen marks of the first end; then per sale: index of its day (from 1), product,
 -- quantity, seen block or '', bit or 'order:product'
+-- The seen blocks of a day are listed in a set, so that ranking_forget.lua finds all of them.
 -- Returns how many sales were new.
 local ndays = tonumber(ARGV[2])
 local DAY, SALE = 7, 5
@@ -22,6 +23,11 @@ for i = 3 + ndays * DAY, #ARGV, SALE do
     end
     if new then
         counted = counted + 1
+        if block ~= '' and not touched[seen] then
+            local blocks = 'product:ranking:seen:' .. name .. ':blocks'
+            redis.call('SADD', blocks, block)
+            touched[blocks] = ARGV[day + 6]
+        end
         touched[seen] = ARGV[day + 6]
         local daily = 'product:ranking:daily:' .. name
         redis.call('ZINCRBY', daily, quantity, product)
