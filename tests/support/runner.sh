@@ -98,6 +98,7 @@ COUNTS
         echo "--- the end of $runner_log"
         tail -n 40 "$runner_log"
         for runner_service in "$SERVICES_DIR"/*.log; do
+            [ -e "$runner_service" ] || continue
             echo "--- the end of the log of ${runner_service##*/}"
             tail -n 15 "$runner_service"
         done

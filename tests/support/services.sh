@@ -151,11 +151,11 @@ services_attach() {
     }
 }
 
-# Stop what runs in directory $1, youngest layer first, and remove it.
+# Stop what runs in directory $1, the last started first, and remove it.
 services_clear() {
-    for clear_pid in "$1"/pids/*; do
-        [ -e "$clear_pid" ] || continue
-        case ${clear_pid##*/} in
+    for clear_name in $(ls -t "$1/pids" 2>/dev/null); do
+        clear_pid=$1/pids/$clear_name
+        case $clear_name in
             # Their data goes with the directory: no orderly end is needed.
             pg) process_stop "$clear_pid" QUIT 10 ;;
             redis | kafka) process_stop "$clear_pid" KILL 10 ;;
