@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "app/node_internal.h"
+#include "app/pools.h"
 #include "base/clock.h"
 
 LOG_DEFINE(log_node, "rushd.node");
@@ -15,29 +16,9 @@ LOG_DEFINE(log_node, "rushd.node");
 
 static void pools_new(struct node *n)
 {
-    const struct pg_pool_config pg = {
-        .url = app_config.datasource.url,
-        .username = app_config.datasource.username,
-        .password = app_config.datasource.password,
-        .application_name = "rushd",
-        .time_zone = app_config.server.time_zone,
-        .size = app_config.datasource.pool_size,
-        .max_waiting = app_config.datasource.max_waiting,
-        .statement_timeout_ms = app_config.datasource.statement_timeout,
-        .connect_timeout_ms = 3000,
-    };
+    const struct pg_pool_config pg = app_pg_config("rushd");
+    const struct redis_client_config redis = app_redis_config("rushd");
     n->pg = pg_pool_new(n->loop, &pg);
-    const struct redis_client_config redis = {
-        .host = app_config.redis.host,
-        .port = app_config.redis.port,
-        .socket = app_config.redis.socket,
-        .username = app_config.redis.username,
-        .password = app_config.redis.password,
-        .database = app_config.redis.database,
-        .timeout_ms = app_config.redis.timeout,
-        .max_in_flight = app_config.redis.max_in_flight,
-        .client_name = "rushd",
-    };
     n->redis = redis_client_new(n->loop, &redis);
     n->store = store_new(n->loop, n->pg, n->redis);
 }

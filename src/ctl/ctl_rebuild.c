@@ -103,6 +103,9 @@ int ctl_rebuild(struct ctl *c)
     if (r.from_scratch && !(r.parts & (REBUILD_RANKING | REBUILD_ISSUED)))
         return ctl_usage_error(c, "--from-scratch goes with ranking, issued and all");
     cfg.from_scratch = r.from_scratch;
+    int code = ctl_open(c, CTL_NEED_PG | CTL_NEED_SCHEMA | CTL_NEED_REDIS);
+    if (code != EX_OK)
+        return code;
     rebuild_run(c->loop, c->store, &cfg, r.parts, 0, on_rebuilt, &r);
     return ctl_wait(c, REBUILD_TIMEOUT_MS) ? EX_OK : ctl_status(c);
 }

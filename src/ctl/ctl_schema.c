@@ -7,34 +7,54 @@
 #include "store/schema.h"
 
 #define MIGRATE_TIMEOUT_MS (INT64_C(3600) * 1000)
-#define SEED_TIMEOUT_MS    60000
+#define SEED_TIMEOUT_MS    (INT64_C(900) * 1000)
 
 static void on_step(void *arg, int version, const char *name)
 {
-    printf("applying %04d %s\n", version, name);
+    printf("applying version %d: %s\n", version, name);
     fflush(stdout);
 }
 
 static void on_migrated(void *arg, int applied, const struct error *e)
 {
-    struct ctl *c = arg;
-    if (!e || e->kind == ERROR_NONE)
-        printf("schema is up to date (version %d%s)\n", schema_latest(), applied ? "" : ", nothing to do");
-    ctl_finish(c, e);
+    ctl_finish(arg, e);
+}
+
+/* What stands there now, which may be of a later rushd. */
+static void on_checked(void *arg, enum schema_state state, int version, const char *text,
+                       const struct error *e)
+{
+    struct error wrong = ERROR_INIT;
+    if (!e && state == SCHEMA_CURRENT) {
+        printf("schema is up to date (version %d)\n", version);
+    } else if (!e) {
+        error_set(&wrong, ERROR_PERMANENT, "SCHEMA", "%s", text);
+        e = &wrong;
+    }
+    ctl_finish(arg, e);
 }
 
 int ctl_migrate(struct ctl *c)
 {
-    if (c->argc)
-        return ctl_usage_error(c, "migrate takes no arguments");
+    if (!ctl_options(c, (struct ctl_option[]){{0}}) || !ctl_operands(c, 0))
+        return EX_USAGE;
+    int code = ctl_open(c, CTL_NEED_PG);
+    if (code != EX_OK)
+        return code;
     schema_migrate(c->store, app_config.server.time_zone, on_step, on_migrated, c);
-    return ctl_wait(c, MIGRATE_TIMEOUT_MS) ? EX_OK : ctl_status(c);
+    if (!ctl_wait(c, MIGRATE_TIMEOUT_MS))
+        return ctl_status(c);
+    schema_check(c->store, app_config.server.time_zone, on_checked, c);
+    return ctl_wait(c, CTL_CALL_TIMEOUT_MS) ? EX_OK : ctl_status(c);
 }
 
 int ctl_seed(struct ctl *c)
 {
-    if (c->argc)
-        return ctl_usage_error(c, "seed takes no arguments");
+    if (!ctl_options(c, (struct ctl_option[]){{0}}) || !ctl_operands(c, 0))
+        return EX_USAGE;
+    int code = ctl_open(c, CTL_NEED_PG | CTL_NEED_SCHEMA);
+    if (code != EX_OK)
+        return code;
     schema_seed(c->store, ctl_on_done, c);
     if (!ctl_wait(c, SEED_TIMEOUT_MS))
         return ctl_status(c);

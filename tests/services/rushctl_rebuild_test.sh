@@ -68,6 +68,6 @@ rebuild nothing
 tap_check 'an unknown part is wrong usage' tap_is $? 64
 rebuild ranking --coupon 1
 tap_check 'the ranking knows no coupons' tap_is $? 64
-ctl --set redis.socket=/nonexistent rebuild ranking >"$work/out" 2>&1
+ctl --wait 1 --set redis.socket=/nonexistent rebuild ranking >"$work/out" 2>&1
 tap_check 'Redis away is status 69' tap_is $? 69
 tap_plan
