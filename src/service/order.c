@@ -430,12 +430,12 @@ void charge_submit(struct order_service *o, const struct charge_submit *in, orde
     struct order_item *it = item_new(o, ORDER_ITEM_CHARGE, in->user_id, in->idempotency_key, in->body_hash,
                                      in->request_id, in->form, done, arg);
     it->amount = in->amount;
-    if (in->user_id <= 0)
-        refuse(o, it, REFUSAL_CHARGE_USER_NOT_FOUND);
-    else if (in->amount <= 0)
+    if (in->amount <= 0)
         refuse(o, it, REFUSAL_CHARGE_AMOUNT_NOT_POSITIVE);
     else if (in->amount > CHARGE_MAX)
         refuse(o, it, REFUSAL_CHARGE_AMOUNT_TOO_LARGE);
+    else if (in->user_id <= 0)
+        refuse(o, it, REFUSAL_CHARGE_USER_NOT_FOUND);
     else
         enqueue(o, it);
 }
@@ -465,11 +465,18 @@ size_t order_service_waiting(const struct order_service *o)
     return o->waiting;
 }
 
+/* What never got into a batch certainly was not done, and is told so; the running batch keeps its own end. */
 static void on_drain_deadline(void *arg)
 {
     struct order_service *o = arg;
+    struct order_item *it;
     log_warn(&log_order, "stop does not wait longer for orders", LOG_I("waiting", o->waiting),
              LOG_I("running", o->batch.n));
+    while ((it = TAILQ_FIRST(&o->line))) {
+        TAILQ_REMOVE(&o->line, it, link);
+        refuse(o, it, REFUSAL_SERVICE_UNAVAILABLE);
+    }
+    set_waiting(o, 0);
     void (*drained)(void *arg) = o->drained;
     o->drained = NULL;
     if (drained)

@@ -60,8 +60,10 @@ void charge_submit(struct order_service *o, const struct charge_submit *in, orde
 
 /* Requests in line, those of the running batch apart. */
 size_t order_service_waiting(const struct order_service *o);
-/* Finish what is in line, refuse what comes; drained fires once, at the latest at the deadline. */
+/* Finish what is in line, refuse what comes; drained fires once, at the latest at the deadline, when what is
+ * still in line is answered 503. Call it once. */
 void order_service_drain(struct order_service *o, int64_t deadline_ms, void (*drained)(void *arg), void *arg);
+/* After the store has answered everything. Requests that were not drained go without an answer. */
 void order_service_free(struct order_service *o);
 
 #endif

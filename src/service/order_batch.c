@@ -106,8 +106,8 @@ static bool decide_by_key(struct order_item *it, const struct order_tx_answer *a
         return true;
     }
     it->status = answer->status;
-    it->content_type = answer->status < 400 ? "application/json" : refusal_content_type(it->form);
     buf_puts(&it->body, answer->body);
+    it->content_type = answer->status < 400 ? "application/json" : refusal_body_type(buf_slice(&it->body));
     return true;
 }
 

@@ -114,3 +114,10 @@ const char *refusal_content_type(unsigned form)
 {
     return (form & REFUSAL_PROBLEM) ? "application/problem+json" : "application/json";
 }
+
+const char *refusal_body_type(struct slice body)
+{
+    static const struct slice problem = {"{\"title\":", 9};
+    bool is_problem = body.n >= problem.n && memcmp(body.p, problem.p, problem.n) == 0;
+    return refusal_content_type(is_problem ? REFUSAL_PROBLEM : 0);
+}

@@ -108,5 +108,7 @@ void refusal_text(struct buf *out, const struct refusal *r, unsigned form);
 /* The whole error body, `{"message","code","timestamp"}` or RFC 9457. */
 void refusal_body(struct buf *out, const struct refusal *r, unsigned form, int64_t now_us);
 const char *refusal_content_type(unsigned form);
+/* The content type of an error body that refusal_body() printed some time ago, in whatever form. */
+const char *refusal_body_type(struct slice body);
 
 #endif

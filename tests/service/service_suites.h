@@ -5,5 +5,6 @@
 #include <check.h>
 
 Suite *order_plan_suite(void);
+Suite *order_suite(void);
 
 #endif
