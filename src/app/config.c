@@ -5,11 +5,13 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "msg/msg_date.h"
+#include "pg/pg.h"
 
 struct app_config app_config;
 
@@ -18,7 +20,6 @@ static const char *const exposure_names[] = {"health", "info", "metrics", "prome
 static const char *const show_details_names[] = {"always", "never", "when-authorized", "when_authorized",
                                                  NULL};
 static const char *const publisher_names[] = {"kafka", "local|spring", NULL};
-static const char *const acks_names_help = "all, -1, 1 or 0";
 static const char *const type_header_names[] = {"java|true", "off|false", NULL};
 static const char *const schema_names[] = {"documented", "extended", "both", NULL};
 static const char *const durability_names[] = {"database", "redis", NULL};
@@ -161,7 +162,7 @@ static const struct option kafka_options[] = {
     {"kafka.consumer.concurrency", OPTION_INT, C(kafka.consumer.concurrency), "3", 1, 1000,
      .help = "Partitions of a group worked on at once."},
     {"kafka.consumer.session.timeout.ms", OPTION_DURATION, C(kafka.consumer.session_timeout), "30000", 1000,
-     HOUR, .help = "Silence after which a member is dead."},
+     5 * MINUTE, .help = "Silence after which a member is dead."},
     {"kafka.consumer.heartbeat.interval.ms", OPTION_DURATION, C(kafka.consumer.heartbeat_interval), "10000",
      100, HOUR, .help = "Time between heartbeats; at most a third of the session timeout."},
     {"kafka.consumer.group.product-ranking", OPTION_STRING, C(kafka.consumer.group_ranking),
@@ -249,7 +250,6 @@ static const struct option_alias aliases[] = {
     SPELLING("data.redis.database", "redis.database"),
     SPELLING("data.redis.timeout", "redis.timeout"),
     SPELLING("datasource.hikari.maximum-pool-size", "datasource.pool-size"),
-    SPELLING("datasource.hikari.connection-timeout", "datasource.statement-timeout"),
     IGNORED("kafka.producer.key-serializer", "keys are always text"),
     IGNORED("kafka.producer.value-serializer", "values are always JSON"),
     IGNORED("kafka.consumer.key-deserializer", "keys are always text"),
@@ -280,7 +280,7 @@ static bool fail(struct error *e, const char *text)
 static bool is_one_of(const char *value, const char *const *names)
 {
     for (; *names; names++)
-        if (str_ieq(value, *names))
+        if (strcmp(value, *names) == 0)
             return true;
     return false;
 }
@@ -306,7 +306,9 @@ static bool time_zone_exists(const char *name)
         return false;
     char path[256];
     int n = snprintf(path, sizeof path, "/usr/share/zoneinfo/%s", name);
-    return str_ieq(name, "UTC") || (n > 0 && (size_t)n < sizeof path && access(path, R_OK) == 0);
+    struct stat st;
+    return strcmp(name, "UTC") == 0 || (n > 0 && (size_t)n < sizeof path && access(path, R_OK) == 0 &&
+                                        stat(path, &st) == 0 && S_ISREG(st.st_mode));
 }
 
 static bool check_server(struct error *e)
@@ -341,6 +343,13 @@ static bool check_server(struct error *e)
 
 static bool check_services(struct error *e)
 {
+    struct error url = ERROR_INIT;
+    if (!pg_url_check(app_config.datasource.url, &url)) {
+        error_set(e, ERROR_PERMANENT, "CONFIG", "datasource.url: %s", url.text);
+        return false;
+    }
+    if (!*app_config.redis.host && !*app_config.redis.socket)
+        return fail(e, "redis.host: a host name or address is needed, unless redis.socket is set");
     if (!str_starts_with(app_config.platform.url, "http://") &&
         !str_starts_with(app_config.platform.url, "https://") && *app_config.platform.url)
         return fail(e, "data-platform.url: http:// or https:// is needed");
@@ -349,21 +358,53 @@ static bool check_services(struct error *e)
     return true;
 }
 
+#define TOPIC_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+
+/* Kafka's limit is 249: 200 of the topic, the rest of the suffix. A topic must not be where another one's dead letters go. */
+static bool check_dead_letters(struct error *e)
+{
+    const char *suffix = app_config.kafka.consumer.dead_letter_suffix;
+    size_t n = strlen(suffix);
+    if (!n || n > 49 || strspn(suffix, TOPIC_CHARACTERS) != n)
+        return fail(e, "kafka.consumer.dead-letter-suffix: 1 to 49 of letters, digits, '.', '_' and '-'");
+    for (size_t i = 0; i < ARRAY_LEN(app_config.kafka.topics); i++)
+        for (size_t k = 0; k < ARRAY_LEN(app_config.kafka.topics); k++) {
+            size_t len = strlen(app_config.kafka.topics[k]);
+            if (strncmp(app_config.kafka.topics[i], app_config.kafka.topics[k], len) == 0 &&
+                strcmp(app_config.kafka.topics[i] + len, suffix) == 0)
+                return fail(e, "kafka.topics.*: a topic has the name of another one's dead letters");
+        }
+    return true;
+}
+
+/* Static members of two groups of one name would fence each other, and each would miss the other's topic. */
+static bool check_groups(struct error *e)
+{
+    const char *const groups[] = {app_config.kafka.consumer.group_ranking,
+                                  app_config.kafka.consumer.group_coupon,
+                                  app_config.kafka.consumer.group_platform};
+    for (size_t i = 0; i < ARRAY_LEN(groups); i++) {
+        if (!*groups[i])
+            return fail(e, "kafka.consumer.group.*: a name is needed");
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(groups[i], groups[k]) == 0)
+                return fail(e, "kafka.consumer.group.*: two groups have the same name");
+    }
+    return true;
+}
+
 static bool check_topics(struct error *e)
 {
     for (size_t i = 0; i < ARRAY_LEN(app_config.kafka.topics); i++) {
         const char *name = app_config.kafka.topics[i];
         size_t n = strlen(name);
-        if (!n || n > 200 ||
-            strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != n)
+        if (!n || n > 200 || strspn(name, TOPIC_CHARACTERS) != n)
             return fail(e, "kafka.topics.*: a topic name is 1 to 200 of letters, digits, '.', '_' and '-'");
         for (size_t k = 0; k < i; k++)
             if (strcmp(name, app_config.kafka.topics[k]) == 0)
                 return fail(e, "kafka.topics.*: two topics have the same name");
     }
-    if (!*app_config.kafka.consumer.dead_letter_suffix)
-        return fail(e, "kafka.consumer.dead-letter-suffix must not be empty");
-    return true;
+    return check_dead_letters(e) && check_groups(e);
 }
 
 static bool check_kafka(struct error *e)
@@ -373,10 +414,11 @@ static bool check_kafka(struct error *e)
     static const char *const codecs[] = {"none", "gzip", "snappy", "lz4", "zstd", NULL};
     static const char *const type_ids[] = {"order-completed", "product-ranking", "data-platform-transfer",
                                            "coupon-issue", NULL};
-    if (!is_one_of(app_config.kafka.producer.acks, acks)) {
-        error_set(e, ERROR_PERMANENT, "CONFIG", "kafka.producer.acks: %s is accepted", acks_names_help);
-        return false;
-    }
+    if (!is_one_of(app_config.kafka.producer.acks, acks))
+        return fail(e, "kafka.producer.acks: all, -1, 1 or 0 is accepted");
+    if (app_config.kafka.producer.retries == 0 && !is_one_of(app_config.kafka.producer.acks, acks + 2))
+        return fail(e, "kafka.producer.retries must not be 0 when kafka.producer.acks is all: idempotence "
+                       "lives on retries");
     if (!is_one_of(app_config.kafka.consumer.offset_reset, resets))
         return fail(e, "kafka.consumer.auto-offset-reset: earliest or latest is accepted");
     if (!is_one_of(app_config.kafka.producer.compression, codecs))

@@ -25,6 +25,7 @@ struct local_line {
     char *name;
     struct event_handler handler;
     struct local_events events; /* the first `out` of them are with the handler */
+    struct local_events ended;  /* reported at the close; a handler may still read them */
     size_t waiting, out;
     int attempt;
     uint64_t batch_id;
@@ -37,6 +38,7 @@ struct local_ports {
     struct loop *loop;
     struct store *store;
     struct local_ports_config cfg;
+    bool closed;
     struct local_line lines[EVENT_TOPIC_COUNT];
 };
 
@@ -54,8 +56,11 @@ static void report_first(struct local_line *line, enum event_report report, cons
     struct local_event *ev = TAILQ_FIRST(&line->events);
     TAILQ_REMOVE(&line->events, ev, link);
     line->waiting--;
+    if (line->ports->closed)
+        TAILQ_INSERT_TAIL(&line->ended, ev, link);
     ev->fn(ev->arg, ev->id, report, e);
-    event_free(ev);
+    if (!line->ports->closed)
+        event_free(ev);
 }
 
 static void hand_over(void *arg)
@@ -65,7 +70,7 @@ static void hand_over(void *arg)
     if (line->out || loop_timer_running(line->pause))
         return;
     if (!line->handler.on_batch) {
-        while (!TAILQ_EMPTY(&line->events))
+        for (size_t n = line->waiting; n > 0; n--) /* a report may send again: that comes next turn */
             report_first(line, EVENT_DELIVERED, &none);
         return;
     }
@@ -102,6 +107,8 @@ static void source_done(void *self, uint64_t batch_id, enum event_outcome outcom
 {
     struct local_line *line = self;
     static const struct error none;
+    if (line->ports->closed)
+        return;
     ASSERT(batch_id == line->batch_id && line->out && count <= line->out);
     line->out = 0;
     mem_free(line->messages);
@@ -119,7 +126,7 @@ static void source_done(void *self, uint64_t batch_id, enum event_outcome outcom
 static bool source_valid(void *self, uint64_t batch_id)
 {
     const struct local_line *line = self;
-    return batch_id == line->batch_id && line->out;
+    return batch_id == line->batch_id && line->out && !line->ports->closed;
 }
 
 static void copy_headers(struct local_event *ev, const struct event_header *headers, size_t n)
@@ -146,6 +153,10 @@ static bool sink_send(void *self, enum event_topic topic, struct slice key, stru
 {
     struct local_ports *p = self;
     struct local_line *line = &p->lines[topic];
+    if (p->closed) {
+        error_set(e, ERROR_RETRIABLE, "CLOSED", "the node stops");
+        return false;
+    }
     if (line->waiting >= p->cfg.queue_max) {
         error_set(e, ERROR_RETRIABLE, "QUEUE_FULL", "too many events of %s wait for their handler",
                   line->name);
@@ -217,6 +228,7 @@ struct local_ports *local_ports_new(struct loop *l, struct store *s, const struc
         line->topic = (enum event_topic)i;
         line->name = mem_strdup(cfg->topics[i]);
         TAILQ_INIT(&line->events);
+        TAILQ_INIT(&line->ended);
         line->pause = loop_timer_new(l, on_pause_over, line);
         line->task = (struct loop_task){.run = hand_over, .arg = line};
     }
@@ -231,18 +243,35 @@ size_t local_ports_waiting(const struct local_ports *p)
     return n;
 }
 
-void local_ports_free(struct local_ports *p)
+void local_ports_close(struct local_ports *p)
 {
-    if (!p)
+    if (p->closed)
         return;
+    p->closed = true;
     struct error closed;
     error_set(&closed, ERROR_UNKNOWN, "CLOSED", "the node stops");
     for (int i = 0; i < EVENT_TOPIC_COUNT; i++) {
         struct local_line *line = &p->lines[i];
+        loop_timer_stop(line->pause);
+        loop_defer_cancel(p->loop, &line->task);
         while (!TAILQ_EMPTY(&line->events))
             report_first(line, EVENT_POSSIBLY_DELIVERED, &closed);
+    }
+}
+
+void local_ports_free(struct local_ports *p)
+{
+    if (!p)
+        return;
+    local_ports_close(p);
+    for (int i = 0; i < EVENT_TOPIC_COUNT; i++) {
+        struct local_line *line = &p->lines[i];
+        struct local_event *ev;
+        while ((ev = TAILQ_FIRST(&line->ended))) {
+            TAILQ_REMOVE(&line->ended, ev, link);
+            event_free(ev);
+        }
         loop_timer_free(line->pause);
-        loop_defer_cancel(p->loop, &line->task);
         mem_free(line->messages);
         mem_free(line->name);
     }

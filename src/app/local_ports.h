@@ -23,7 +23,10 @@ struct event_source local_ports_source(struct local_ports *p, enum event_topic t
 void local_ports_handle(struct local_ports *p, enum event_topic topic, struct event_handler handler);
 struct dead_letter_port local_ports_dead_letters(struct local_ports *p);
 size_t local_ports_waiting(const struct local_ports *p); /* events whose effect is not finished */
-/* What waits is reported POSSIBLY_DELIVERED before this returns. */
+/* End: what waits is reported POSSIBLY_DELIVERED before this returns, sends are refused, batches that are out are void (done()
+ * for them is ignored, their messages stay readable until local_ports_free()). A second call does nothing. */
+void local_ports_close(struct local_ports *p);
+/* Close and free. After the handlers, which may still finish a batch. NULL is fine. */
 void local_ports_free(struct local_ports *p);
 
 #endif

@@ -152,6 +152,8 @@ static int run(int64_t started_us)
         node_free(node);
     } else {
         log_error(&log_main, "the node cannot start", LOG_ERR(&e));
+        if (strcmp(e.code, "KAFKA_CONFIG") == 0) /* librdkafka knows more rules than our tables */
+            code = EX_CONFIG;
     }
     loop_log_stop(loop);
     loop_free(loop);

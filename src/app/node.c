@@ -175,17 +175,17 @@ void node_reload(struct node *n)
     log_info(&log_node, "configuration reloaded");
 }
 
-/* Consumers, producer and pools answer everything outstanding while they are freed, so the services go after them, and the
- * servers, which take their answers, after the services. */
+/* Platform, producer and pools answer everything outstanding while they are freed, and each answer may ask the next one: a post
+ * is recorded in PostgreSQL, a report deletes its row. So they go in this order; then the services; then what the services give
+ * their answers to: sources of batches and servers. */
 void node_free(struct node *n)
 {
     if (!n)
         return;
     node_health_free(n);
     node_tasks_free(n);
-    node_events_free(n);
+    node_events_end(n);
     pg_lock_free(n->worker_lock);
-    platform_port_free(n->platform_port);
     if (n->store)
         store_unwatch(n->store);
     redis_client_free(n->redis);
@@ -203,10 +203,8 @@ void node_free(struct node *n)
         http_server_free(n->management);
     http_server_free(n->http);
     api_free(n->api);
-    kafka_ports_free(n->kafka_ports);
-    kafka_embedded_free(n->embedded);
+    node_events_free(n);
     store_free(n->store);
-    mem_free(n->bootstrap);
     component_reset();
     mem_free(n);
 }

@@ -29,6 +29,7 @@ static void on_producer_state(void *arg, bool up, const char *reason)
 {
     struct node *n = arg;
     n->producer_up = up;
+    n->producer_was_up |= up;
     str_copy(n->producer_reason, sizeof n->producer_reason, up || !reason ? "" : reason);
     node_health_kafka(n);
 }
@@ -83,7 +84,8 @@ static void on_topics(void *arg, const struct error *e)
         int64_t suppressed;
         if (log_gate_open(&gate, 30000, &suppressed))
             log_warn(&log_node, "topics could not be created, will try again", LOG_ERR(e));
-        loop_timer_start(n->topics_timer, TOPICS_RETRY_MS);
+        if (n->state != NODE_STOPPING)
+            loop_timer_start(n->topics_timer, TOPICS_RETRY_MS);
         return;
     }
     n->topics_ready = true;
@@ -314,11 +316,21 @@ void node_consumers_start(struct node *n)
             start_group(n, i);
 }
 
+void node_events_end(struct node *n)
+{
+    platform_port_free(n->platform_port);
+    kafka_producer_free(n->producer);
+    if (n->local)
+        local_ports_close(n->local);
+    loop_timer_free(n->topics_timer);
+}
+
 void node_events_free(struct node *n)
 {
     for (int i = 0; i < GROUP_COUNT; i++)
         kafka_group_free(n->groups[i]);
-    kafka_producer_free(n->producer);
     local_ports_free(n->local);
-    loop_timer_free(n->topics_timer);
+    kafka_ports_free(n->kafka_ports);
+    kafka_embedded_free(n->embedded);
+    mem_free(n->bootstrap);
 }

@@ -1,10 +1,12 @@
 /* What is up: the components db, redis and kafka, the schema check, and when the roles may work. */
 #include <stdio.h>
+#include <sysexits.h>
 
 #include "app/node_internal.h"
 #include "base/clock.h"
 
-#define SCHEMA_RETRY_TICKS 5 /* seconds between looks at a schema that is not right */
+#define SCHEMA_RETRY_TICKS  5     /* seconds between looks at a schema that is not right */
+#define REQUIRE_DEADLINE_MS 10000 /* for startup.require-services */
 
 static void check_ready(struct node *n)
 {
@@ -19,7 +21,6 @@ static void check_ready(struct node *n)
     log_info(&log_node, buf_str(&text), LOG_S("address", app_config.server.address),
              LOG_I("port", http_server_port(n->http)), LOG_S("node", app_config.node_id));
     buf_free(&text);
-    loop_timer_stop(n->require_timer);
     loop_notify("READY=1");
 }
 
@@ -179,13 +180,13 @@ static void on_health_tick(void *arg)
 static void on_require_deadline(void *arg)
 {
     struct node *n = arg;
-    if (n->state != NODE_STARTING)
+    bool kafka = n->local || n->producer_was_up;
+    if (n->state == NODE_STOPPING || (n->state == NODE_RUNNING && kafka))
         return;
-    bool kafka = n->local || n->producer_up;
     log_error(&log_node, "a required service is away", LOG_S("db", component_status_name(n->db.status)),
               LOG_S("redis", component_status_name(n->redis_part.status)),
               LOG_S("kafka", kafka ? "UP" : "DOWN"));
-    node_stop(n, 69); /* EX_UNAVAILABLE */
+    node_stop(n, EX_UNAVAILABLE);
 }
 
 void node_health_new(struct node *n)
@@ -204,7 +205,7 @@ void node_health_new(struct node *n)
     loop_timer_every(n->health_timer, 1000);
     n->require_timer = loop_timer_new(n->loop, on_require_deadline, n);
     if (app_config.require_services)
-        loop_timer_start(n->require_timer, 10000);
+        loop_timer_start(n->require_timer, REQUIRE_DEADLINE_MS);
 }
 
 void node_health_stopping(struct node *n)

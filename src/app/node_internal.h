@@ -77,7 +77,7 @@ struct node {
     unsigned rebuild_parts;
     char redis_run_id[64], rebuild_run_id[64]; /* looked through last; being looked through */
     int64_t looked_us;
-    bool producer_up;
+    bool producer_up, producer_was_up;
     char producer_reason[160];
     bool group_up[GROUP_COUNT];
     char group_reason[GROUP_COUNT][160];
@@ -95,7 +95,8 @@ bool node_events_new(struct node *n, struct error *e); /* sink, ports; before th
 void node_consumers_new(struct node *n,
                         const struct coupon_config *coupons); /* consuming services; after the store */
 void node_consumers_start(struct node *n);                    /* when schema and topics are there */
-void node_events_free(struct node *n);
+void node_events_end(struct node *n);  /* report what was published; before the pools are freed */
+void node_events_free(struct node *n); /* after the services */
 struct event_sink node_sink(struct node *n);
 
 /* node_health.c */

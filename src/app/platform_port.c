@@ -3,25 +3,30 @@
 
 #include <stdio.h>
 
+#include "base/queue.h"
 #include "http/http_client.h"
 
-struct platform_port {
-    struct http_client *client;
-    char *url;
-    int64_t timeout_ms;
-};
-
 struct post {
+    TAILQ_ENTRY(post) link;
     void (*done)(void *arg, enum document_outcome outcome, int status, int64_t retry_after_ms,
                  const struct error *e);
     void *arg;
 };
 
+struct platform_port {
+    struct http_client *client;
+    char *url;
+    int64_t timeout_ms;
+    bool closing;
+    TAILQ_HEAD(, post) late; /* posted while the port is freed */
+};
+
+/* A redirect says nothing about the document: the platform has moved, and nothing is given up for that. */
 static enum document_outcome outcome_of(int status)
 {
     if (status >= 200 && status < 300)
         return DOCUMENT_ACCEPTED;
-    if (status >= 300 && status < 500 && status != 408 && status != 425 && status != 429)
+    if (status >= 400 && status < 500 && status != 408 && status != 425 && status != 429)
         return DOCUMENT_REFUSED;
     return DOCUMENT_AWAY;
 }
@@ -47,7 +52,11 @@ static void post_document(void *self, int64_t order_id, struct slice document,
     snprintf(key, sizeof key, "%lld", (long long)order_id);
     const struct http_header headers[] = {{"Content-Type", "application/json"}, {"Idempotency-Key", key}};
     struct post *post = mem_alloc(sizeof *post);
-    *post = (struct post){done, arg};
+    *post = (struct post){.done = done, .arg = arg};
+    if (p->closing) {
+        TAILQ_INSERT_TAIL(&p->late, post, link);
+        return;
+    }
     http_client_post(p->client, p->url, headers, ARRAY_LEN(headers), document, p->timeout_ms, on_answer,
                      post);
 }
@@ -59,6 +68,7 @@ struct platform_port *platform_port_new(struct loop *l, const char *url, int64_t
     p->client = http_client_new(l, max_in_flight);
     p->url = mem_strdup(url);
     p->timeout_ms = timeout_ms;
+    TAILQ_INIT(&p->late);
     return p;
 }
 
@@ -72,7 +82,15 @@ void platform_port_free(struct platform_port *p)
 {
     if (!p)
         return;
+    p->closing = true;
     http_client_free(p->client);
+    struct http_client_result closed = {.retry_after_s = -1};
+    error_set(&closed.error, ERROR_RETRIABLE, "CLOSED", "the node stops");
+    struct post *post;
+    while ((post = TAILQ_FIRST(&p->late))) {
+        TAILQ_REMOVE(&p->late, post, link);
+        on_answer(post, &closed);
+    }
     mem_free(p->url);
     mem_free(p);
 }

@@ -12,7 +12,7 @@ struct platform_port *platform_port_new(struct loop *l, const char *url, int64_t
                                         int64_t max_in_flight);
 /* The port, valid as long as p. */
 struct document_sink platform_port_sink(struct platform_port *p);
-/* Posts under way end as DOCUMENT_AWAY before this returns. NULL is fine. */
+/* Posts under way, and those that their owner makes meanwhile, end as DOCUMENT_AWAY before this returns. NULL is fine. */
 void platform_port_free(struct platform_port *p);
 
 #endif
