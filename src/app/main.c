@@ -100,10 +100,14 @@ static void log_notes(struct buf *notes)
     buf_free(notes);
 }
 
-static void print_and_free(struct buf *out)
+/* Returns the exit status: a full disk must not look like a complete file. */
+static int print_and_free(struct buf *out)
 {
-    fputs(buf_str(out), stdout);
+    bool written = fputs(buf_str(out), stdout) != EOF && fflush(stdout) == 0;
     buf_free(out);
+    if (!written)
+        perror("rushd: standard output");
+    return written ? EX_OK : EX_IOERR;
 }
 
 /* Connections, listeners, services and Kafka's sockets must fit under the limit on descriptors. */
@@ -176,8 +180,7 @@ static int configured(const struct arguments *a, int64_t started_us)
     if (a->dump || a->check) {
         if (a->check)
             buf_puts(&out, a->dump ? "" : "configuration is valid\n");
-        print_and_free(&out);
-        return EX_OK;
+        return print_and_free(&out);
     }
     return run(started_us);
 }
@@ -197,7 +200,7 @@ int main(int argc, char **argv)
     } else if (a.sample) {
         struct buf out = BUF_INIT;
         option_sample(&out);
-        print_and_free(&out);
+        code = print_and_free(&out);
     } else {
         code = configured(&a, started_us);
     }
