@@ -223,6 +223,8 @@ static bool parse(struct flight *f)
     f->nproducts = msg_order_products(&f->order, f->products);
     f->topic_left[EVENT_ORDER_COMPLETED] = f->topic_left[EVENT_DATA_PLATFORM] = 1;
     f->topic_left[EVENT_PRODUCT_RANKING] = f->nproducts;
+    if (!f->nproducts) /* nothing to tell */
+        f->published |= 1 << EVENT_PRODUCT_RANKING;
     return true;
 }
 
@@ -332,6 +334,9 @@ static int compare_ids(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+static void claim(struct outbox_publisher *p);
+
+/* A full batch means that more are due: the next claim follows at once, as long as the flights leave room. */
 static void on_claimed(void *arg, const struct outbox_row *rows, size_t n, const struct error *e)
 {
     struct outbox_publisher *p = arg;
@@ -346,6 +351,8 @@ static void on_claimed(void *arg, const struct outbox_row *rows, size_t n, const
         metric_add(metric_single(&relayed_def), (double)n);
         log_info(&log_outbox, "orders of the outbox are published again", LOG_I("orders", n));
     }
+    if (n == CLAIM_BATCH)
+        claim(p);
 }
 
 /* Rows that this node still works on must not be claimed. */

@@ -30,8 +30,11 @@ void outbox_relay_run(struct outbox_publisher *p,
                       bool run); /* this node relays (role queue, or the local worker) */
 size_t outbox_in_flight(const struct outbox_publisher *p);
 int64_t outbox_oldest_age_ms(const struct outbox_publisher *p); /* from the last reading; 0 when empty */
+/* Send what waits, wait for the reports and for the deletion of their rows; drained fires once, never before
+ * this returns, at the latest at the deadline. Nothing is relayed any more. Call it once. */
 void outbox_publisher_drain(struct outbox_publisher *p, int64_t deadline_ms, void (*drained)(void *arg),
                             void *arg);
+/* After sink and store have answered everything. */
 void outbox_publisher_free(struct outbox_publisher *p);
 
 #endif

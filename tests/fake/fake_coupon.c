@@ -204,85 +204,38 @@ static struct coupon_request_row row_of(const struct fake_request *r)
                                        r->decided,   r->success, r->reason,          r->user_coupon_id};
 }
 
-struct open_op {
+typedef void request_fn(void *arg, bool found, const struct coupon_request_row *row, const struct error *e);
+
+struct find_op {
     struct fake_op op;
-    int64_t coupon_id, after_user_id, after_us;
-    size_t limit;
-    coupon_request_rows_fn *done;
+    int64_t coupon_id, user_id, requested_at_us;
+    request_fn *done;
     void *arg;
 };
 
-static int compare_requests(const void *a, const void *b)
+static void find_answer(struct fake_op *op, const struct error *e)
 {
-    const struct coupon_request_row *x = a, *y = b;
-    if (x->user_id != y->user_id)
-        return x->user_id < y->user_id ? -1 : 1;
-    return x->requested_at_us < y->requested_at_us ? -1 : x->requested_at_us > y->requested_at_us;
+    struct find_op *o = (struct find_op *)op;
+    const struct fake_request *r =
+        e ? NULL : fake_request_find(op->store, o->coupon_id, o->user_id, o->requested_at_us);
+    struct coupon_request_row row = {0};
+    if (r)
+        row = row_of(r);
+    o->done(o->arg, r, r ? &row : NULL, e);
 }
 
-static void open_answer(struct fake_op *op, const struct error *e)
+void coupon_request_find(struct store *s, int64_t coupon_id, int64_t user_id, int64_t requested_at_us,
+                         request_fn *done, void *arg)
 {
-    struct open_op *o = (struct open_op *)op;
-    struct store *s = op->store;
-    struct coupon_request_row *rows = mem_array(s->requests.n, sizeof *rows);
-    size_t n = 0;
-    for (size_t i = 0; i < s->requests.n && !e; i++) {
-        const struct fake_request *r = &s->requests.at[i];
-        if (r->coupon_id == o->coupon_id && !r->decided &&
-            (r->user_id > o->after_user_id ||
-             (r->user_id == o->after_user_id && r->requested_at_us > o->after_us)))
-            rows[n++] = row_of(r);
-    }
-    qsort(rows, n, sizeof *rows, compare_requests);
-    o->done(o->arg, rows, n < o->limit ? n : o->limit, e);
-    mem_free(rows);
-}
-
-void coupon_request_open(struct store *s, int64_t coupon_id, int64_t after_user_id,
-                         int64_t after_requested_at_us, size_t limit, coupon_request_rows_fn *done, void *arg)
-{
-    struct open_op *o = mem_zalloc(sizeof *o);
-    *o = (struct open_op){
-        {.answer = open_answer}, coupon_id, after_user_id, after_requested_at_us, limit, done, arg};
-    fake_start(s, FAKE_REQUEST_READ, &o->op);
-}
-
-struct highest_op {
-    struct fake_op op;
-    int64_t coupon_id;
-    void (*done)(void *arg, int64_t ticket, int64_t requested_at_us, const struct error *e);
-    void *arg;
-};
-
-static void highest_answer(struct fake_op *op, const struct error *e)
-{
-    struct highest_op *o = (struct highest_op *)op;
-    struct store *s = op->store;
-    int64_t ticket = 0, at = 0;
-    for (size_t i = 0; i < s->requests.n; i++) {
-        const struct fake_request *r = &s->requests.at[i];
-        if (r->coupon_id != o->coupon_id)
-            continue;
-        ticket = r->ticket > ticket ? r->ticket : ticket;
-        at = r->requested_at_us > at ? r->requested_at_us : at;
-    }
-    o->done(o->arg, e ? 0 : ticket, e ? 0 : at, e);
-}
-
-void coupon_request_highest(struct store *s, int64_t coupon_id,
-                            void (*done)(void *arg, int64_t ticket, int64_t requested_at_us,
-                                         const struct error *e),
-                            void *arg)
-{
-    struct highest_op *o = mem_zalloc(sizeof *o);
-    *o = (struct highest_op){{.answer = highest_answer}, coupon_id, done, arg};
+    struct find_op *o = mem_zalloc(sizeof *o);
+    *o = (struct find_op){{.answer = find_answer}, coupon_id, user_id, requested_at_us, done, arg};
     fake_start(s, FAKE_REQUEST_READ, &o->op);
 }
 
 struct latest_op {
     struct fake_op op;
     int64_t coupon_id, user_id;
-    void (*done)(void *arg, bool found, const struct coupon_request_row *row, const struct error *e);
+    request_fn *done;
     void *arg;
 };
 
@@ -314,10 +267,7 @@ static void latest_answer(struct fake_op *op, const struct error *e)
     o->done(o->arg, found, found ? &row : NULL, e);
 }
 
-void coupon_request_latest(struct store *s, int64_t coupon_id, int64_t user_id,
-                           void (*done)(void *arg, bool found, const struct coupon_request_row *row,
-                                        const struct error *e),
-                           void *arg)
+void coupon_request_latest(struct store *s, int64_t coupon_id, int64_t user_id, request_fn *done, void *arg)
 {
     struct latest_op *o = mem_zalloc(sizeof *o);
     *o = (struct latest_op){{.answer = latest_answer}, coupon_id, user_id, done, arg};
@@ -402,5 +352,50 @@ void user_coupon_holders(struct store *s, int64_t coupon_id, int64_t after_user_
 {
     struct holders_op *o = mem_zalloc(sizeof *o);
     *o = (struct holders_op){{.answer = holders_answer}, coupon_id, after_user_id, limit, done, arg};
+    fake_start(s, FAKE_USER_COUPON_READ, &o->op);
+}
+
+struct held_op {
+    struct fake_op op;
+    int64_t coupon_id;
+    int64_t *user_ids;
+    size_t n;
+    void (*done)(void *arg, const int64_t *user_ids, size_t n, const struct error *e);
+    void *arg;
+};
+
+static void held_answer(struct fake_op *op, const struct error *e)
+{
+    struct held_op *o = (struct held_op *)op;
+    struct store *s = op->store;
+    size_t n = 0;
+    qsort(o->user_ids, o->n, sizeof *o->user_ids, compare_ids);
+    for (size_t i = 0; i < o->n && !e; i++) {
+        bool holds = false;
+        for (size_t k = 0; k < s->user_coupons.n; k++)
+            holds = holds || (s->user_coupons.at[k].coupon_id == o->coupon_id &&
+                              s->user_coupons.at[k].user_id == o->user_ids[i]);
+        if (holds && (!n || o->user_ids[n - 1] != o->user_ids[i]))
+            o->user_ids[n++] = o->user_ids[i];
+    }
+    o->done(o->arg, o->user_ids, n, e);
+}
+
+static void held_done(struct fake_op *op)
+{
+    mem_free(((struct held_op *)op)->user_ids);
+}
+
+void user_coupon_held(struct store *s, int64_t coupon_id, const int64_t *user_ids, size_t n,
+                      void (*done)(void *arg, const int64_t *user_ids, size_t n, const struct error *e),
+                      void *arg)
+{
+    struct held_op *o = mem_zalloc(sizeof *o);
+    *o = (struct held_op){{.answer = held_answer, .done = held_done},
+                          coupon_id,
+                          mem_dup(user_ids, n * sizeof *user_ids),
+                          n,
+                          done,
+                          arg};
     fake_start(s, FAKE_USER_COUPON_READ, &o->op);
 }

@@ -4,5 +4,5 @@
 
 int main(void)
 {
-    return check_main((Suite *[]){order_plan_suite(), order_suite(), NULL});
+    return check_main((Suite *[]){order_plan_suite(), order_suite(), outbox_suite(), NULL});
 }

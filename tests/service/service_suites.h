@@ -6,5 +6,6 @@
 
 Suite *order_plan_suite(void);
 Suite *order_suite(void);
+Suite *outbox_suite(void);
 
 #endif
