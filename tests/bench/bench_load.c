@@ -1,0 +1,383 @@
+/* Load for benchmarks: one thread, many keep-alive connections, closed loop (each connection asks again when answered) or open
+ * loop (a fixed rate; latency counts from the instant at which the request was due, so that a stalled server is not
+ * flattered). Knows nothing of rushd but its routes.
+ *
+ *   bench_load --port P --case NAME [--connections 64] [--seconds 10] [--warmup 2] [--rate N] [--pipeline 1]
+ *              [--users FIRST:COUNT] [--products COUNT] [--coupon ID] [--path PATH]
+ *
+ * Prints one JSON object: requests, rate, statuses, latency percentiles in ms, its own CPU seconds. Progress goes to standard
+ * error. */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    PIPELINE_MAX = 64,
+    BUFFER = 65536,
+    STATUS_MAX = 600
+};
+
+/* Log-linear histogram: 32 steps per power of two of microseconds. */
+enum {
+    STEPS = 32,
+    POWERS = 32
+};
+static uint64_t histogram[POWERS * STEPS];
+static uint64_t samples;
+static uint64_t statuses[STATUS_MAX];
+static uint64_t broken; /* connections that ended by themselves */
+
+struct connection {
+    int fd;
+    char in[BUFFER], out[BUFFER];
+    size_t in_len, out_len, out_pos;
+    int64_t due[PIPELINE_MAX]; /* instants that the pending answers are measured from */
+    int first, pending;
+    bool wants_write;
+};
+
+static struct {
+    int port, connections, pipeline;
+    double seconds, warmup, rate;
+    const char *name, *path;
+    int64_t first_user, users, products, coupon;
+} cfg = {.connections = 64,
+         .pipeline = 1,
+         .seconds = 10,
+         .warmup = 2,
+         .name = "get",
+         .path = "/actuator/health/liveness",
+         .first_user = 1,
+         .users = 100000,
+         .products = 1,
+         .coupon = 1};
+
+static int64_t now_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static uint64_t seed = 88172645463325252ULL;
+static uint64_t next_random(void)
+{
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return seed;
+}
+
+/* --- latency --- */
+
+static void record(int64_t us)
+{
+    if (us < 1)
+        us = 1;
+    int power = 63 - __builtin_clzll((unsigned long long)us);
+    int step = power >= 5 ? (int)(us >> (power - 5)) & (STEPS - 1) : (int)(us << (5 - power)) & (STEPS - 1);
+    histogram[(power < POWERS ? power : POWERS - 1) * STEPS + step]++;
+    samples++;
+}
+
+static double percentile(double p)
+{
+    uint64_t rank = (uint64_t)((double)samples * p), seen = 0;
+    for (int i = 0; i < POWERS * STEPS; i++) {
+        seen += histogram[i];
+        if (seen > rank || (seen == samples && seen))
+            return (double)(1ULL << (i / STEPS)) * (1 + (double)(i % STEPS) / STEPS) / 1000;
+    }
+    return 0;
+}
+
+/* --- requests --- */
+
+static int64_t user_counter;
+
+static size_t put_request(char *out, size_t room)
+{
+    int64_t user = cfg.first_user + user_counter++ % cfg.users;
+    if (strcmp(cfg.name, "orders") == 0) {
+        char body[512];
+        int n = snprintf(body, sizeof body, "{\"userId\":%lld,\"orderItems\":[", (long long)user);
+        int lines = cfg.products > 1 ? 1 + (int)(next_random() % 3) : 1;
+        for (int i = 0; i < lines; i++)
+            n += snprintf(body + n, sizeof body - (size_t)n, "%s{\"productId\":%lld,\"quantity\":1}",
+                          i ? "," : "", (long long)(1 + (int64_t)(next_random() % (uint64_t)cfg.products)));
+        n += snprintf(body + n, sizeof body - (size_t)n, "]}");
+        return (size_t)snprintf(
+            out, room,
+            "POST /api/orders HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
+            "Content-Length: %d\r\n\r\n%s",
+            n, body);
+    }
+    if (strcmp(cfg.name, "coupon") == 0)
+        return (size_t)snprintf(
+            out, room,
+            "POST /api/coupons/%lld/issue?userId=%lld HTTP/1.1\r\nHost: bench\r\nContent-Length: 0\r\n\r\n",
+            (long long)cfg.coupon, (long long)user);
+    if (strcmp(cfg.name, "status") == 0)
+        return (size_t)snprintf(
+            out, room, "GET /api/coupons/%lld/issue/status?userId=%lld HTTP/1.1\r\nHost: bench\r\n\r\n",
+            (long long)cfg.coupon, (long long)user);
+    return (size_t)snprintf(out, room, "GET %s HTTP/1.1\r\nHost: bench\r\n\r\n", cfg.path);
+}
+
+/* --- connections --- */
+
+static int poller;
+
+static void watch(struct connection *c)
+{
+    struct epoll_event ev = {.events = EPOLLIN | (c->wants_write ? EPOLLOUT : 0u), .data.ptr = c};
+    epoll_ctl(poller, EPOLL_CTL_MOD, c->fd, &ev);
+}
+
+static void open_connection(struct connection *c)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)cfg.port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int on = 1;
+    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&to, sizeof to) != 0) {
+        fprintf(stderr, "bench_load: port %d: %s\n", cfg.port, strerror(errno));
+        exit(1);
+    }
+    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    fcntl(c->fd, F_SETFL, O_NONBLOCK);
+    c->in_len = c->out_len = c->out_pos = 0;
+    c->first = c->pending = 0;
+    c->wants_write = false;
+    struct epoll_event ev = {.events = EPOLLIN, .data.ptr = c};
+    epoll_ctl(poller, EPOLL_CTL_ADD, c->fd, &ev);
+}
+
+static void reopen(struct connection *c)
+{
+    broken++;
+    close(c->fd);
+    open_connection(c);
+}
+
+static void flush_out(struct connection *c)
+{
+    while (c->out_pos < c->out_len) {
+        ssize_t n = write(c->fd, c->out + c->out_pos, c->out_len - c->out_pos);
+        if (n <= 0)
+            break;
+        c->out_pos += (size_t)n;
+    }
+    bool wants = c->out_pos < c->out_len;
+    if (!wants)
+        c->out_pos = c->out_len = 0;
+    if (wants != c->wants_write) {
+        c->wants_write = wants;
+        watch(c);
+    }
+}
+
+static void ask(struct connection *c, int64_t due)
+{
+    c->out_len += put_request(c->out + c->out_len, BUFFER - c->out_len);
+    c->due[(c->first + c->pending++) % PIPELINE_MAX] = due;
+}
+
+/* The length of a complete answer at p, or 0; *status gets its code. Answers carry Content-Length. */
+static size_t answer_length(const char *p, size_t n, int *status)
+{
+    const char *end = memmem(p, n, "\r\n\r\n", 4);
+    if (!end || n < 12)
+        return 0;
+    *status = atoi(p + 9);
+    size_t head = (size_t)(end - p) + 4, body = 0;
+    const char *length = memmem(p, head, "Content-Length: ", 16);
+    if (length)
+        body = strtoul(length + 16, NULL, 10);
+    return head + body <= n ? head + body : 0;
+}
+
+static bool measuring;
+
+static void take_answers(struct connection *c, int64_t now)
+{
+    size_t used = 0, n;
+    int status = 0;
+    while (c->pending && (n = answer_length(c->in + used, c->in_len - used, &status))) {
+        used += n;
+        if (measuring) {
+            record(now - c->due[c->first]);
+            statuses[status > 0 && status < STATUS_MAX ? status : 0]++;
+        }
+        c->first = (c->first + 1) % PIPELINE_MAX;
+        c->pending--;
+    }
+    memmove(c->in, c->in + used, c->in_len - used);
+    c->in_len -= used;
+}
+
+/* Closed loop: keep the pipeline of each connection full. */
+static void refill(struct connection *c, int64_t now)
+{
+    if (cfg.rate > 0)
+        return;
+    while (c->pending < cfg.pipeline && c->out_len + 1024 < BUFFER)
+        ask(c, now);
+    flush_out(c);
+}
+
+static void on_readable(struct connection *c)
+{
+    ssize_t n = read(c->fd, c->in + c->in_len, BUFFER - c->in_len);
+    int64_t now = now_us();
+    if (n == 0 || (n < 0 && errno != EAGAIN)) {
+        reopen(c);
+        refill(c, now);
+        return;
+    }
+    if (n > 0)
+        c->in_len += (size_t)n;
+    take_answers(c, now);
+    refill(c, now);
+}
+
+/* Open loop: requests that are due go to the connections in turn, whatever is still unanswered. */
+static void send_due(struct connection *all, int64_t start, int64_t *sent, int64_t now)
+{
+    static int turn;
+    int64_t wanted = (int64_t)((double)(now - start) * cfg.rate / 1e6);
+    for (int tries = 0; *sent < wanted && tries < cfg.connections; turn = (turn + 1) % cfg.connections) {
+        struct connection *c = &all[turn];
+        if (c->pending >= PIPELINE_MAX || c->out_len + 1024 >= BUFFER) {
+            tries++;
+            continue;
+        }
+        ask(c, start + (int64_t)((double)*sent / cfg.rate * 1e6));
+        flush_out(c);
+        (*sent)++;
+    }
+}
+
+static void run(struct connection *all, double seconds)
+{
+    int64_t start = now_us(), end = start + (int64_t)(seconds * 1e6), sent = 0, told = start;
+    for (int64_t now = start; now < end; now = now_us()) {
+        struct epoll_event events[256];
+        if (cfg.rate > 0)
+            send_due(all, start, &sent, now);
+        int n = epoll_wait(poller, events, 256, cfg.rate > 0 ? 1 : 50);
+        for (int i = 0; i < n; i++) {
+            struct connection *c = events[i].data.ptr;
+            if (events[i].events & EPOLLOUT)
+                flush_out(c);
+            if (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+                on_readable(c);
+        }
+        if (measuring && now - told > 1000000) {
+            fprintf(stderr, "  %.0f s: %llu answers\r", (double)(now - start) / 1e6,
+                    (unsigned long long)samples);
+            told = now;
+        }
+    }
+}
+
+static void print_result(double seconds, double cpu)
+{
+    printf("{\"case\":\"%s\",\"connections\":%d,\"pipeline\":%d,\"seconds\":%.3f,\"requests\":%llu,\"rate\":%"
+           ".1f,",
+           cfg.name, cfg.connections, cfg.pipeline, seconds, (unsigned long long)samples,
+           (double)samples / seconds);
+    printf("\"p50\":%.3f,\"p90\":%.3f,\"p99\":%.3f,\"p999\":%.3f,\"max\":%.3f,", percentile(0.5),
+           percentile(0.9), percentile(0.99), percentile(0.999), percentile(1));
+    printf("\"broken\":%llu,\"cpu\":%.3f,\"statuses\":{", (unsigned long long)broken, cpu);
+    const char *comma = "";
+    for (int i = 0; i < STATUS_MAX; i++)
+        if (statuses[i]) {
+            printf("%s\"%d\":%llu", comma, i, (unsigned long long)statuses[i]);
+            comma = ",";
+        }
+    printf("}}\n");
+}
+
+static void parse(int argc, char **argv)
+{
+    for (int i = 1; i + 1 < argc; i += 2) {
+        const char *o = argv[i], *v = argv[i + 1];
+        if (!strcmp(o, "--port"))
+            cfg.port = atoi(v);
+        else if (!strcmp(o, "--case"))
+            cfg.name = v;
+        else if (!strcmp(o, "--path"))
+            cfg.path = v;
+        else if (!strcmp(o, "--connections"))
+            cfg.connections = atoi(v);
+        else if (!strcmp(o, "--pipeline"))
+            cfg.pipeline = atoi(v);
+        else if (!strcmp(o, "--seconds"))
+            cfg.seconds = atof(v);
+        else if (!strcmp(o, "--warmup"))
+            cfg.warmup = atof(v);
+        else if (!strcmp(o, "--rate"))
+            cfg.rate = atof(v);
+        else if (!strcmp(o, "--products"))
+            cfg.products = atoll(v);
+        else if (!strcmp(o, "--coupon"))
+            cfg.coupon = atoll(v);
+        else if (!strcmp(o, "--users")) {
+            cfg.first_user = atoll(v);
+            cfg.users = strchr(v, ':') ? atoll(strchr(v, ':') + 1) : 1;
+        } else {
+            fprintf(stderr, "bench_load: unknown option %s\n", o);
+            exit(64);
+        }
+    }
+    if (!cfg.port || cfg.pipeline < 1 || cfg.pipeline > PIPELINE_MAX || cfg.users < 1 || cfg.products < 1) {
+        fprintf(stderr, "bench_load: --port is needed; --pipeline is 1 to %d\n", PIPELINE_MAX);
+        exit(64);
+    }
+}
+
+static double cpu_seconds(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return (double)u.ru_utime.tv_sec + (double)u.ru_stime.tv_sec +
+           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
+int main(int argc, char **argv)
+{
+    parse(argc, argv);
+    poller = epoll_create1(EPOLL_CLOEXEC);
+    struct connection *all = calloc((size_t)cfg.connections, sizeof *all);
+    for (int i = 0; i < cfg.connections; i++) {
+        open_connection(&all[i]);
+        refill(&all[i], now_us());
+    }
+    run(all, cfg.warmup);
+    measuring = true;
+    double cpu = cpu_seconds();
+    int64_t start = now_us();
+    run(all, cfg.seconds);
+    print_result((double)(now_us() - start) / 1e6, cpu_seconds() - cpu);
+    for (int i = 0; i < cfg.connections; i++)
+        close(all[i].fd);
+    free(all);
+    return 0;
+}

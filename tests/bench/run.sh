@@ -1,0 +1,289 @@
+#!/bin/sh
+# `make bench`: measures rushd on services of its own (durable settings) beside a yardstick for each case, in the same run.
+#
+#   tests/bench/run.sh SRCDIR BUILDDIR [CASE...]      CASE: http http-pipelined orders-hot orders-spread coupon-redis
+#                                                     coupon-database refuse issue status memory start; default: all
+#
+# BENCH_SECONDS (10) per repetition, BENCH_REPEAT (3) repetitions, BENCH_CONNECTIONS (64). The load runs on the same cores as
+# the services and rushd. Kafka is the cluster in rushd's process unless RUSHD_TEST_KAFKA names brokers. Prints one table and
+# writes it as bench.json and bench.html into BUILDDIR. Absolute figures belong to the machine; ratios compare two things of
+# one run.
+set -u
+src=$(cd "$1" && pwd) build=$(cd "$2" && pwd)
+shift 2
+cases=${*:-http http-pipelined orders-hot orders-spread coupon-redis coupon-database refuse issue status memory start}
+seconds=${BENCH_SECONDS:-10} repeat=${BENCH_REPEAT:-3} connections=${BENCH_CONNECTIONS:-64}
+. "$src/tests/support/packages.sh"
+. "$src/tests/support/services.sh"
+
+services_open || exit 1
+work=$SERVICES_DIR/bench
+mkdir "$work"
+rows=$work/rows
+: >"$rows"
+
+say() { printf '%s\n' "$*" >&2; }
+field() { sed -n "s/.*\"$2\":\([0-9.]*\).*/\1/p" "$1"; }
+# Median of the numbers on standard input.
+median() { sort -n | awk '{ v[NR] = $1 } END { print NR ? v[int((NR + 1) / 2)] : 0 }'; }
+spread() { sort -n | awk '{ v[NR] = $1 } END { if (NR && v[int((NR + 1) / 2)] > 0) printf "%.0f", 100 * (v[NR] - v[1]) / v[int((NR + 1) / 2)]; else print 0 }'; }
+div() { awk -v a="$1" -v b="$2" 'BEGIN { if (b > 0) printf "%.2f", a / b; else print 0 }'; }
+# row CASE UNIT VALUE SPREAD% P50 P99 YARDSTICK YARDSTICK-VALUE TARGET-RATIO
+row() {
+    ratio=$(div "$3" "$8")
+    verdict=$(awk -v r="$ratio" -v t="$9" 'BEGIN { print (t == "-" ? "-" : (r >= t ? "met" : "missed")) }')
+    echo "$1|$2|$3|$4|$5|$6|$7|$8|$ratio|$9|$verdict" >>"$rows"
+    say "$1: $3 $2, ratio $ratio of $7, target $9: $verdict"
+}
+
+# ------------------------------------------------------------------------------------------------ the node
+
+node_start() { # node_start NAME KEY=VALUE...
+    node_name=$1
+    shift
+    cat >"$work/rushd.conf" <<CONF
+datasource.url = $(pg_url bench)
+redis.socket = $REDIS_SOCKET
+kafka.bootstrap-servers = ${RUSHD_TEST_KAFKA:-embedded}
+server.port = $port
+logging.level.root = warn
+CONF
+    set_args=
+    for kv in "$@"; do set_args="$set_args --set $kv"; done
+    # shellcheck disable=SC2086
+    "$build/src/app/rushd" -c "$work/rushd.conf" $set_args 2>"$work/$node_name.log" &
+    node_pid=$!
+    wait_until 20 node_ready || { cat "$work/$node_name.log" >&2; exit 1; }
+}
+node_ready() { curl -sf -o /dev/null "http://127.0.0.1:$port/actuator/health/readiness"; }
+node_stop() { kill -TERM "$node_pid" 2>/dev/null && wait "$node_pid"; }
+# load OUT ARGS...: one repetition.
+load() {
+    load_out=$1
+    shift
+    "$build/tests/bench/bench_load" --port "$port" --connections "$connections" --seconds "$seconds" "$@" >>"$load_out" || exit 1
+    tail -n 1 "$load_out" | grep -q '"statuses":{"20[02]":[0-9]*}' || tail -n 1 "$load_out" >&2
+}
+
+# G1 to G4 after a case.
+invariants() {
+    bad=$(pg_sql -d "$(pg_url bench)" -c "
+        SELECT (SELECT count(*) FROM products WHERE stock < 0) +
+               (SELECT count(*) FROM coupons AS c WHERE issued_count <> (SELECT count(*) FROM user_coupons AS u WHERE u.coupon_id = c.coupon_id)
+                   OR issued_count > max_issuance_count) +
+               (SELECT count(*) FROM balances AS b WHERE amount <> (SELECT sum(amount) FROM user_balance_tx AS t WHERE t.user_id = b.user_id)) +
+               (SELECT count(*) FROM products AS p WHERE stock + COALESCE((SELECT sum(quantity) FROM product_sales_daily AS d
+                   WHERE d.product_id = p.id), 0) <> 1000000000)")
+    [ "$bad" = 0 ] || { say "$1: $bad invariants are broken"; exit 1; }
+}
+
+# -------------------------------------------------------------------------------------------------- set-up
+
+say "starting PostgreSQL (durable) and Redis (AOF every second)"
+port=$(port_find)
+pg_start durable "$(port_find)" && redis_start durable "$(port_find)" || exit 1
+pg_sql -d "$(pg_url postgres)" -c 'CREATE DATABASE bench'
+pg_sql -d "$(pg_url postgres)" -c 'CREATE DATABASE yard'
+"$build/src/ctl/rushctl" --set "datasource.url=$(pg_url bench)" migrate >/dev/null || exit 1
+pg_sql -d "$(pg_url bench)" <<'SQL' || exit 1
+INSERT INTO users (user_id, username) SELECT g, 'user' || g FROM generate_series(1, 100000) g;
+INSERT INTO balances SELECT g, 1000000000, now() FROM generate_series(1, 100000) g;
+INSERT INTO user_balance_tx (user_id, tx_type, amount, balance_after) SELECT g, 'DEPOSIT', 1000000000, 1000000000 FROM generate_series(1, 100000) g;
+INSERT INTO products (id, name, category, current_price, stock) SELECT g, 'product ' || g, 'bench', 10, 1000000000 FROM generate_series(1, 1000) g;
+INSERT INTO coupons (coupon_id, name, discount_amount, max_issuance_count, valid_from, valid_to)
+    SELECT g, 'coupon ' || g, 10, CASE g WHEN 9 THEN 0 ELSE 1000000 END, now() - interval '1 day', now() + interval '30 days' FROM generate_series(1, 9) g;
+SQL
+pg_sql -d "$(pg_url bench)" -c 'VACUUM ANALYZE'
+
+yard_nginx() {
+    [ -n "${nginx_rate:-}" ] && return
+    nginx_rate=0
+    command -v nginx >/dev/null 2>&1 || { say "nginx is not installed: no yardstick for the HTTP floor"; return; }
+    nginx_port=$(port_find)
+    mkdir -p "$work/nginx/logs"
+    cat >"$work/nginx/nginx.conf" <<CONF
+worker_processes 1; daemon off; pid $work/nginx/pid; error_log $work/nginx/error.log;
+events { worker_connections 1024; }
+http { access_log off; keepalive_requests 100000000;
+  server { listen 127.0.0.1:$nginx_port; location / { default_type application/json; return 200 '{"status":"UP"}'; } } }
+CONF
+    nginx -p "$work/nginx" -c "$work/nginx/nginx.conf" 2>/dev/null &
+    nginx_pid=$!
+    wait_until 5 port_listens "$nginx_port"
+    for i in $(seq "$repeat"); do
+        "$build/tests/bench/bench_load" --port "$nginx_port" --connections "$connections" --seconds "$seconds" >>"$work/nginx.json"
+    done
+    kill "$nginx_pid" && wait "$nginx_pid" 2>/dev/null
+    nginx_rate=$(field "$work/nginx.json" rate | median)
+}
+yard_pgbench() {
+    [ -n "${pgbench_rate:-}" ] && return
+    "$PG_BIN/pgbench" -q -i -s 10 "$(pg_url yard)" >/dev/null 2>&1
+    for i in $(seq "$repeat"); do
+        "$PG_BIN/pgbench" -n -c 8 -j 1 -T "$seconds" "$(pg_url yard)" 2>/dev/null | sed -n 's/^tps = \([0-9.]*\).*/\1/p'
+    done >"$work/pgbench"
+    pgbench_rate=$(median <"$work/pgbench")
+}
+# A script of about the weight of the accept script's common path, by EVALSHA, 64 clients, no pipelining.
+yard_redis() {
+    [ -n "${redis_rate:-}" ] && return
+    sha=$(redis-cli -s "$REDIS_SOCKET" -n 1 SCRIPT LOAD "$(cat "$src/src/store/lua/coupon_add.lua")")
+    for i in $(seq "$repeat"); do
+        redis-benchmark -s "$REDIS_SOCKET" --dbnum 1 -c 64 -n 200000 -r 100000 -q EVALSHA "$sha" 9 q t l p i r: s f e __rand_int__ 1 10000000 90000 7 0 0 2>/dev/null |
+            tr '\r' '\n' | sed -n 's/.*: \([0-9.]*\) requests per second.*/\1/p' | tail -n 1
+        redis-cli -s "$REDIS_SOCKET" -n 1 FLUSHDB >/dev/null
+    done >"$work/redis"
+    redis_rate=$(median <"$work/redis")
+}
+yard_insert() {
+    [ -n "${insert_rate:-}" ] && return
+    pg_sql -d "$(pg_url yard)" -c 'CREATE TABLE IF NOT EXISTS bare (coupon_id bigint, user_id bigint, requested_at timestamptz, ticket bigint, PRIMARY KEY (coupon_id, user_id, requested_at))'
+    awk 'BEGIN { for (b = 0; b < 200; b++) printf "INSERT INTO bare SELECT 1, g, now(), g FROM generate_series(%d, %d) g;\n", b * 500, b * 500 + 499 }' >"$work/insert.sql"
+    for i in $(seq "$repeat"); do
+        pg_sql -d "$(pg_url yard)" -c 'TRUNCATE bare'
+        from=$(date +%s.%N)
+        pg_sql -d "$(pg_url yard)" -f "$work/insert.sql"
+        echo "$from $(date +%s.%N)" | awk '{ printf "%.0f\n", 100000 / ($2 - $1) }'
+    done >"$work/insert"
+    insert_rate=$(median <"$work/insert")
+}
+
+# -------------------------------------------------------------------------------------------------- cases
+
+measure() { # measure NAME ARGS...: repetitions into $work/NAME.json
+    measure_name=$1
+    shift
+    say "$measure_name"
+    for i in $(seq "$repeat"); do load "$work/$measure_name.json" "$@"; done
+    m_rate=$(field "$work/$measure_name.json" rate | median)
+    m_spread=$(field "$work/$measure_name.json" rate | spread)
+    m_p50=$(field "$work/$measure_name.json" p50 | median)
+    m_p99=$(field "$work/$measure_name.json" p99 | median)
+}
+report() { row "$measure_name" "$1" "$m_rate" "$m_spread" "$m_p50" "$m_p99" "$2" "$3" "$4"; }
+
+case_http() { yard_nginx; node_start http; measure http; report req/s "nginx return 200" "$nginx_rate" 1.0; node_stop; }
+case_http_pipelined() {
+    node_start http
+    measure http-unpipelined
+    own=$m_rate
+    measure http-pipelined --pipeline 16
+    report req/s "unpipelined" "$own" 5
+    node_stop
+}
+case_orders_hot() {
+    yard_pgbench
+    node_start orders
+    measure orders-hot --case orders --users 1:100000
+    report orders/s "pgbench TPC-B-like" "$pgbench_rate" 2.5
+    node_stop
+    invariants orders-hot
+}
+case_orders_spread() {
+    yard_pgbench
+    node_start orders
+    measure orders-spread --case orders --users 1:100000 --products 1000
+    report orders/s "pgbench TPC-B-like" "$pgbench_rate" 2
+    node_stop
+    invariants orders-spread
+}
+# Users ask for a coupon they do not have yet: each repetition takes another one.
+case_coupon() { # case_coupon NAME DURABILITY FIRST-COUPON YARDSTICK VALUE TARGET
+    node_start "$1" "coupon.accept.durability=$2" coupon.queue.interval=1h
+    say "$1"
+    for i in $(seq "$repeat"); do
+        "$build/tests/bench/bench_load" --port "$port" --connections "$connections" --case coupon --coupon $(($3 + i - 1)) \
+            --users 1:100000 --warmup 0 --seconds 2 >>"$work/$1.json"
+    done
+    measure_name=$1
+    m_rate=$(field "$work/$1.json" rate | median) m_spread=$(field "$work/$1.json" rate | spread)
+    m_p50=$(field "$work/$1.json" p50 | median) m_p99=$(field "$work/$1.json" p99 | median)
+    report requests/s "$4" "$5" "$6"
+    node_stop
+    redis-cli -s "$REDIS_SOCKET" FLUSHDB >/dev/null
+    pg_sql -d "$(pg_url bench)" -c 'TRUNCATE coupon_requests'
+}
+case_coupon_redis() { yard_redis; case_coupon coupon-redis redis 1 "EVALSHA of the accept script" "$redis_rate" 0.7; }
+case_coupon_database() { yard_insert; case_coupon coupon-database database 4 "bare unnest INSERT" "$insert_rate" 0.2; }
+case_refuse() {
+    node_start refuse
+    measure http-floor
+    own=$m_rate
+    measure refuse --case coupon --coupon 9 --users 1:100000
+    report requests/s "own HTTP floor" "$own" 0.8
+    node_stop
+}
+case_status() {
+    node_start status
+    measure http-floor
+    own=$m_rate
+    curl -s -o /dev/null -X POST "http://127.0.0.1:$port/api/coupons/7/issue?userId=1"
+    measure status --case status --coupon 7 --users 1:1
+    report requests/s "own HTTP floor" "$own" 0.5
+    node_stop
+}
+# 100,000 members wait when the drain begins; the rate is from the first decision to the last.
+case_issue() {
+    yard_insert
+    say issue
+    node_start fill coupon.accept.durability=redis coupon.queue.interval=1h
+    "$build/tests/bench/bench_load" --port "$port" --connections "$connections" --case coupon --coupon 8 --users 1:100000 --warmup 0 \
+        --seconds 4 >/dev/null
+    node_stop
+    redis-cli -s "$REDIS_SOCKET" DEL coupon:drain:8 >/dev/null
+    waiting=$(redis-cli -s "$REDIS_SOCKET" ZCARD coupon:queue:8)
+    node_start issue coupon.queue.window=20000
+    wait_until 120 issue_done "$waiting" || say "issue: not all were decided in time"
+    m_rate=$(pg_sql -d "$(pg_url bench)" -c "SELECT round(count(*) / GREATEST(extract(epoch FROM max(decided_at) - min(decided_at)), 0.001)) FROM coupon_requests WHERE coupon_id = 8")
+    measure_name=issue m_spread=0 m_p50=- m_p99=-
+    report decisions/s "bare unnest INSERT" "$insert_rate" 0.2
+    node_stop
+    invariants issue
+}
+issue_done() { [ "$(pg_sql -d "$(pg_url bench)" -c "SELECT count(*) FROM coupon_requests WHERE coupon_id = 8 AND outcome IS NOT NULL")" -ge "$1" ]; }
+case_memory() {
+    node_start memory
+    sleep 2 # what starts with the node has started: consumers joined
+    kib=$(sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\).*/\1/p' "/proc/$node_pid/status")
+    echo "memory idle|MiB RSS|$(div "$kib" 1024)|0|-|-|16 MiB beyond librdkafka's|-|-|-|-" >>"$rows"
+    node_stop
+}
+case_start() {
+    for i in $(seq "$repeat"); do
+        node_start start logging.level.root=info
+        sed -n 's/.*rushd is ready after \([0-9.]*\) s.*/\1/p' "$work/start.log"
+        node_stop
+    done | awk '{ print $1 * 1000 }' >"$work/start"
+    echo "start to ready|ms|$(median <"$work/start")|$(spread <"$work/start")|-|-|100 ms|-|-|-|-" >>"$rows"
+}
+
+for c in $cases; do
+    case $c in
+        http) case_http ;;
+        http-pipelined) case_http_pipelined ;;
+        orders-hot) case_orders_hot ;;
+        orders-spread) case_orders_spread ;;
+        coupon-redis) case_coupon_redis ;;
+        coupon-database) case_coupon_database ;;
+        refuse) case_refuse ;;
+        issue) case_issue ;;
+        status) case_status ;;
+        memory) case_memory ;;
+        start) case_start ;;
+        *) say "unknown case: $c"; exit 64 ;;
+    esac
+done
+
+# -------------------------------------------------------------------------------------------------- report
+
+machine="$(nproc) cores, $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), load on the same cores"
+printf '\n%s\n' "$machine"
+{
+    echo "case|unit|median|spread %|p50 ms|p99 ms|yardstick|its rate|ratio|target|"
+    cat "$rows"
+} | awk -F'|' '{ printf "%-16s %-12s %10s %8s %8s %8s  %-30s %10s %6s %6s %s\n", $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 }'
+awk -F'|' -v machine="$machine" 'BEGIN { printf "{\"machine\":\"%s\",\"cases\":[", machine }
+    { printf "%s{\"case\":\"%s\",\"unit\":\"%s\",\"median\":\"%s\",\"spreadPercent\":\"%s\",\"p50\":\"%s\",\"p99\":\"%s\",\"yardstick\":\"%s\",\"yardstickRate\":\"%s\",\"ratio\":\"%s\",\"target\":\"%s\",\"verdict\":\"%s\"}", (NR > 1 ? "," : ""), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 }
+    END { print "]}" }' "$rows" >"$build/bench.json"
+awk -F'|' -v machine="$machine" -f "$src/tests/bench/report.awk" "$rows" >"$build/bench.html"
+say "written: $build/bench.json, $build/bench.html"
