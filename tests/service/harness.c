@@ -31,7 +31,6 @@ void bench_free(struct bench *b)
 {
     fake_sink_free(b->sink);
     fake_store_close(b->store);
-    fake_loop_settle(b->loop);
     order_service_free(b->orders);
     outbox_publisher_free(b->outbox);
     ck_assert(fake_store_sound(b->store));
