@@ -14,6 +14,8 @@ static const struct {
 } all[] = {
     {"order", order_suite},
     {"coupon", coupon_suite},
+    {"error", error_suite},
+    {"read", read_suite},
 };
 
 static bool wanted(const char *name, int argc, char **argv)
