@@ -12,10 +12,8 @@ static const struct {
     const char *name;
     Suite *(*suite)(void);
 } all[] = {
-    {"order", order_suite},
-    {"coupon", coupon_suite},
-    {"error", error_suite},
-    {"read", read_suite},
+    {"order", order_suite}, {"coupon", coupon_suite}, {"error", error_suite},
+    {"read", read_suite},   {"event", event_suite},
 };
 
 static bool wanted(const char *name, int argc, char **argv)
