@@ -42,26 +42,30 @@ static char *in_build(const char *name, const char *suffix)
     return text("%s/tests/e2e/%s-%s.node.%s", e2e_env("RUSHD_TEST_BUILDDIR"), e2e_mode_name(), name, suffix);
 }
 
-static void write_configuration(const struct node *n, const char *extra)
+/* A key may stand in a file once: the test's own lines win. */
+static void setting(FILE *f, const char *extra, const char *key, const char *value)
+{
+    if (!strstr(extra, text("%s =", key)))
+        fprintf(f, "%s = %s\n", key, value);
+}
+
+void node_configure(const struct node *n, const char *extra)
 {
     FILE *f = fopen(n->file, "w");
     ck_assert_msg(f != NULL, "%s: %s", n->file, strerror(errno));
-    fprintf(f,
-            "server.port = 0\n"
-            "datasource.url = %s\n"
-            "datasource.auto-migrate = true\n"
-            "redis.socket = %s\n",
-            e2e_env("RUSHD_TEST_PG_URL"), e2e_env("RUSHD_TEST_REDIS_SOCKET"));
-    if (e2e_mode() == E2E_BROKER)
-        fprintf(f,
-                "kafka.bootstrap-servers = %s\n"
-                "kafka.consumer.session.timeout.ms = 6000\n"
-                "kafka.consumer.heartbeat.interval.ms = 500\n",
-                e2e_env("RUSHD_TEST_KAFKA"));
-    else
-        fputs(e2e_mode() == E2E_LOCAL ? "event.publisher.type = local\n"
-                                      : "kafka.bootstrap-servers = embedded\n",
-              f);
+    setting(f, extra, "server.port", "0");
+    setting(f, extra, "datasource.url", e2e_env("RUSHD_TEST_PG_URL"));
+    setting(f, extra, "datasource.auto-migrate", "true");
+    setting(f, extra, "redis.socket", e2e_env("RUSHD_TEST_REDIS_SOCKET"));
+    if (e2e_mode() == E2E_LOCAL)
+        setting(f, extra, "event.publisher.type", "local");
+    else if (e2e_mode() == E2E_EMBEDDED)
+        setting(f, extra, "kafka.bootstrap-servers", "embedded");
+    else {
+        setting(f, extra, "kafka.bootstrap-servers", e2e_env("RUSHD_TEST_KAFKA"));
+        setting(f, extra, "kafka.consumer.session.timeout.ms", "6000");
+        setting(f, extra, "kafka.consumer.heartbeat.interval.ms", "500");
+    }
     fputs(extra, f);
     ck_assert_int_eq(fclose(f), 0);
 }
@@ -125,7 +129,7 @@ struct node *node_spawn(const char *name, const char *file, const char *const *a
 struct node *node_start(const char *name, const char *extra)
 {
     struct node *n = node_new(name);
-    write_configuration(n, extra);
+    node_configure(n, extra);
     launch(n, NULL);
     node_wait_listening(n);
     return n;
@@ -136,6 +140,28 @@ void node_again(struct node *n)
     ck_assert_int_eq(n->pid, 0);
     launch(n, NULL);
     node_wait_listening(n);
+}
+
+int program_run(const char *program, const char *const *arguments, const char **printed)
+{
+    const char *argv[32] = {program}, *out = in_build("program", "log");
+    for (size_t i = 0; arguments[i] && i < 30; i++)
+        argv[i + 1] = arguments[i];
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        int fd = open(out, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+        dup2(fd, 1);
+        dup2(fd, 2);
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        execv(text("%s/%s", e2e_env("RUSHD_TEST_BUILDDIR"), program), (char *const *)argv);
+        _exit(127);
+    }
+    int status = 0;
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    const struct node from = {.log = (char *)out};
+    *printed = node_log(&from);
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
 /* --- watching --------------------------------------------------------------------------------------------------------- */
@@ -190,6 +216,16 @@ void node_signal(struct node *n, int signo)
 {
     ck_assert_int_ne(n->pid, 0);
     ck_assert_int_eq(kill(n->pid, signo), 0);
+}
+
+void node_signal_later(const struct node *n, int signo, int ms)
+{
+    fflush(NULL);
+    if (fork() == 0) {
+        pause_ms(ms);
+        kill(n->pid, signo);
+        _exit(0);
+    }
 }
 
 int node_wait_end(struct node *n, int seconds)

@@ -23,6 +23,11 @@ struct node *node_start(const char *name, const char *extra);
 struct node *node_spawn(const char *name, const char *file, const char *const *arguments);
 /* Start it again, after node_stop() or node_kill(), with the same configuration on another port. */
 void node_again(struct node *node);
+/* Write the node's file anew, with other further lines. */
+void node_configure(const struct node *node, const char *extra);
+/* Run a program of the build (src/app/rushd) with arguments to its end; returns the exit status, and what it printed on
+ * both outputs, kept. */
+int program_run(const char *program, const char *const *arguments, const char **printed);
 /* Wait until it listens; port and management_port are known then. */
 void node_wait_listening(struct node *node);
 /* Wait until readiness is UP. */
@@ -31,6 +36,8 @@ void node_wait_ready(struct node *node);
 void node_wait_consuming(struct node *node);
 
 void node_signal(struct node *node, int signo);
+/* Send it from a process of its own, so many milliseconds from now. */
+void node_signal_later(const struct node *node, int signo, int ms);
 /* Wait for the end and return the exit status, or 128 + signal; -1 when another process started it. Fails the test at the
  * deadline. */
 int node_wait_end(struct node *node, int seconds);

@@ -8,6 +8,7 @@ Suite *order_suite(void);
 Suite *coupon_suite(void);
 Suite *error_suite(void);
 Suite *event_suite(void);
+Suite *life_suite(void);
 Suite *read_suite(void);
 
 #endif
