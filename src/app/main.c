@@ -2,6 +2,7 @@
 #include "app/config.h"
 #include "app/node.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/metric.h"
 #include "loop/loop.h"
@@ -190,6 +191,7 @@ int main(int argc, char **argv)
     int64_t started_us = clock_mono_us();
     struct arguments a = {.sets = mem_array((size_t)argc + 1, sizeof(char *))};
     int code = EX_OK;
+    FAULT_CHECK();
     app_config_register();
     if (!parse_arguments(argc, argv, &a)) {
         code = EX_USAGE;

@@ -28,6 +28,19 @@ static void read_environment(void)
         base_die(EX_USAGE, "RUSHD_FAULT=%s: expected point or point:n with n from 1", text);
 }
 
+void fault_check(void)
+{
+#define X(name, where) name,
+    static const char *const points[] = {FAULT_TABLE(X)};
+#undef X
+    if (!fault.read)
+        read_environment();
+    for (size_t i = 0; i < ARRAY_LEN(points); i++)
+        if (!fault.point.n || slice_eq(fault.point, points[i]))
+            return;
+    base_die(EX_USAGE, "RUSHD_FAULT=%s: no such fault point", fault.point.p);
+}
+
 void fault_pass(const char *point)
 {
     if (!fault.read)

@@ -248,8 +248,8 @@ void pg_tx_commit(struct pg_tx *tx)
         return; /* it is ending already */
     move(tx, TX_COMMITTING);
     pg_conn_send_sql(tx->request.conn, "COMMIT", on_commit, tx);
-    FAULT_POINT("pg.before-commit");
     pg_conn_send_sync(tx->request.conn, on_commit_sync, tx);
+    FAULT_POINT("commit-sent");
 }
 
 void pg_tx_rollback(struct pg_tx *tx)

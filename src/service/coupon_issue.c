@@ -106,7 +106,6 @@ static void write_results(struct run *r)
 {
     struct coupon_issue *c = r->owner;
     r->step = RUN_RESULT;
-    FAULT_POINT("coupon-committed");
     struct coupon_line_result *results = mem_array(r->n, sizeof *results);
     struct buf *texts = mem_array(r->n, sizeof *texts);
     for (size_t i = 0; i < r->n; i++) {
@@ -168,7 +167,6 @@ static void on_locked(void *arg, struct issue_tx *tx, const struct issue_tx_fact
 {
     struct run *r = arg;
     struct coupon_issue *c = r->owner;
-    FAULT_POINT("coupon-transaction");
     r->short_of_ids =
         store_ids_left(c->store, STORE_ID_USER_COUPON) < r->n; /* another partition took them meanwhile */
     if (r->short_of_ids) {
@@ -221,6 +219,8 @@ static void on_end(void *arg, enum store_end end, const struct error *e)
         return;
     }
     if (end == STORE_COMMITTED || nothing_written) {
+        if (end == STORE_COMMITTED)
+            FAULT_POINT("coupon-committed");
         count_decisions(r);
         if (r->give_up)
             put_dead_letter(r, "org.springframework.kafka.listener.ListenerExecutionFailedException");

@@ -222,7 +222,8 @@ static void on_batch_end(void *arg, enum store_end end, const struct error *e)
         metric_observe_us(metric_single(&batch_time_def), clock_mono_us() - o->batch_started_us);
     o->state = ORDER_IDLE;
     if (end == STORE_COMMITTED || (end == STORE_ROLLED_BACK && (!e || e->kind == ERROR_NONE))) {
-        FAULT_POINT("order-committed");
+        if (end == STORE_COMMITTED)
+            FAULT_POINT("order-committed");
         o->failures = 0;
         o->limit = o->limit * 2 < (size_t)o->cfg.batch_max ? o->limit * 2 : (size_t)o->cfg.batch_max;
         answer_batch(o, true);

@@ -48,6 +48,7 @@ struct flight {
     size_t topic_left[ORDER_TOPICS]; /* messages of the topic without a good report */
     int published;                   /* bits of finished topics */
     bool failed;                     /* leave the row to the relay */
+    bool relayed;                    /* claimed by the relay, not just committed here */
     char park_reason[200];
 };
 TAILQ_HEAD(flights, flight);
@@ -279,7 +280,7 @@ static bool send_flight(struct flight *f)
             give_up(f, &e);
             break;
         }
-        FAULT_POINT("relay-batch");
+        FAULT_POINT(f->relayed ? "relay-batch" : "order-published");
         f->outstanding++;
         more = next_message(f);
     }
@@ -303,7 +304,7 @@ static void pump(void *arg)
 }
 
 static void publish(struct outbox_publisher *p, int64_t order_id, struct slice payload,
-                    const char *request_id, int published)
+                    const char *request_id, int published, bool relayed)
 {
     if (map_get(p->flights, order_id) || map_len(p->flights) >= (size_t)p->cfg.max_in_flight)
         return; /* the relay has it */
@@ -311,6 +312,7 @@ static void publish(struct outbox_publisher *p, int64_t order_id, struct slice p
     f->publisher = p;
     f->order_id = order_id;
     f->published = published;
+    f->relayed = relayed;
     f->request_id = request_id ? mem_strdup(request_id) : NULL;
     buf_put_slice(&f->payload, payload);
     map_put(p->flights, order_id, f);
@@ -323,7 +325,7 @@ void outbox_publish(struct outbox_publisher *p, int64_t order_id, struct slice p
 {
     if (p->cfg.per_topic_marks && !p->relay_run)
         return; /* local mode: the relay of the one worker node publishes it */
-    publish(p, order_id, payload, request_id, 0);
+    publish(p, order_id, payload, request_id, 0, false);
 }
 
 /* --- relay --- */
@@ -346,7 +348,8 @@ static void on_claimed(void *arg, const struct outbox_row *rows, size_t n, const
         return;
     }
     for (size_t i = 0; i < n; i++)
-        publish(p, rows[i].order_id, (struct slice){rows[i].payload, rows[i].size}, NULL, rows[i].published);
+        publish(p, rows[i].order_id, (struct slice){rows[i].payload, rows[i].size}, NULL, rows[i].published,
+                true);
     if (n) {
         metric_add(metric_single(&relayed_def), (double)n);
         log_info(&log_outbox, "orders of the outbox are published again", LOG_I("orders", n));

@@ -199,11 +199,12 @@ static void record(struct run *r)
     for (size_t i = 0; i < r->n; i++)
         if (r->documents[i].state == DOCUMENT_DONE)
             ids[n++] = r->documents[i].order_id;
-    FAULT_POINT("platform-answered");
-    if (n)
+    if (n) {
+        FAULT_POINT("platform-answered");
         platform_forwarded_insert(r->flow->store, ids, n, on_recorded, r);
-    else
+    } else {
         settle(r);
+    }
     mem_free(ids);
 }
 

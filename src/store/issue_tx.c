@@ -129,7 +129,7 @@ static void on_tx_end(struct store_tx *tx, enum store_end end, const struct erro
 }
 
 static const struct store_tx_ops tx_ops = {
-    .lock = queue_locks, .locked = on_all_locked, .end = on_tx_end, .fault_point = "issue_tx_written"};
+    .lock = queue_locks, .locked = on_all_locked, .end = on_tx_end, .fault_point = "coupon-written"};
 
 struct issue_tx *issue_tx_lock(struct store *s, const struct issue_tx_request *requests, size_t n,
                                int64_t deadline_ms, const struct issue_tx_ops *ops, void *arg)

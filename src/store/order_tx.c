@@ -194,7 +194,7 @@ static void on_tx_end(struct store_tx *tx, enum store_end end, const struct erro
 }
 
 static const struct store_tx_ops tx_ops = {
-    .lock = queue_locks, .locked = on_all_locked, .end = on_tx_end, .fault_point = "order_tx_written"};
+    .lock = queue_locks, .locked = on_all_locked, .end = on_tx_end, .fault_point = "order-written"};
 
 struct order_tx *order_tx_lock(struct store *s, const struct order_tx_locks *locks, int64_t deadline_ms,
                                const struct order_tx_ops *ops, void *arg)

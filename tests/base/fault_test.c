@@ -51,6 +51,24 @@ START_TEST(a_wrong_number_is_refused)
 END_TEST
 #endif
 
+#ifdef RUSHD_FAULT_POINTS
+START_TEST(a_point_of_the_table_is_accepted)
+{
+    setenv("RUSHD_FAULT", "coupon-taken:7", 1);
+    FAULT_CHECK();
+    unsetenv("RUSHD_FAULT");
+    FAULT_CHECK();
+}
+END_TEST
+
+START_TEST(an_unknown_point_is_refused)
+{
+    setenv("RUSHD_FAULT", "coupon-takn", 1);
+    FAULT_CHECK();
+}
+END_TEST
+#endif
+
 Suite *fault_suite(void)
 {
     Suite *s = suite_create("fault");
@@ -61,6 +79,8 @@ Suite *fault_suite(void)
     tcase_add_test_raise_signal(tc, the_third_pass_kills, SIGKILL);
     tcase_add_test_raise_signal(tc, without_a_number_the_first_pass_kills, SIGKILL);
     tcase_add_exit_test(tc, a_wrong_number_is_refused, EX_USAGE);
+    tcase_add_test(tc, a_point_of_the_table_is_accepted);
+    tcase_add_exit_test(tc, an_unknown_point_is_refused, EX_USAGE);
 #endif
     suite_add_tcase(s, tc);
     return s;
