@@ -91,6 +91,9 @@ rd_kafka_conf_t *kafka_conf_producer(const struct kafka_producer_config *cfg, st
         {"acks", cfg->acks},
         /* Idempotence needs acks=all; without it a retry may write a message twice. */
         {"enable.idempotence", all ? "true" : "false"},
+        /* With two in flight, a broker that knows nothing of this producer yet (a new partition) takes the second when it refused
+         * the first for the moment; the first can never follow, and the library counts it as delivered, for the second was. */
+        {"max.in.flight.requests.per.connection", "1"},
         {"partitioner", "murmur2_random"}, /* Java's: the same key goes to the same partition */
         {"compression.codec", cfg->compression},
         {NULL, NULL},

@@ -55,6 +55,7 @@ struct kafka_producer {
     TAILQ_HEAD(, producer_topic) topics;
     TAILQ_HEAD(, producer_record) records;
     size_t outstanding, outstanding_bytes, buffer_memory;
+    bool acknowledged; /* brokers answer with an offset: acks is not 0 */
     struct kafka_topics creations;
     struct loop_timer *timer; /* the deadline of the state, or the poll of the reaper */
     struct loop_task step;    /* moves the state on outside of a drain */
@@ -149,10 +150,15 @@ static bool err_is_purge(rd_kafka_resp_err_t err)
     return err == RD_KAFKA_RESP_ERR__PURGE_QUEUE || err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
 }
 
-static void report_of(const rd_kafka_message_t *m, const char *topic, struct kafka_report_info *info)
+/* Without an offset the library only concludes that the broker must have the message, because it took a later one. */
+static void report_of(const struct kafka_producer *p, const rd_kafka_message_t *m, const char *topic,
+                      struct kafka_report_info *info)
 {
     *info = (struct kafka_report_info){.partition = m->partition, .offset = -1};
-    if (!m->err) {
+    if (!m->err && m->offset < 0 && p->acknowledged) {
+        info->outcome = KAFKA_POSSIBLY_DELIVERED;
+        error_set(&info->error, ERROR_UNKNOWN, "NO_OFFSET", "%s: delivered by conclusion only", topic);
+    } else if (!m->err) {
         info->outcome = KAFKA_DELIVERED;
         info->offset = m->offset;
     } else if (err_is_purge(m->err) || rd_kafka_message_status(m) != RD_KAFKA_MSG_STATUS_NOT_PERSISTED) {
@@ -171,7 +177,7 @@ static void on_reports(struct kafka_producer *p, rd_kafka_event_t *event)
     while ((m = rd_kafka_event_message_next(event))) {
         struct producer_record *r = m->_private;
         struct kafka_report_info info;
-        report_of(m, r->topic->name, &info);
+        report_of(p, m, r->topic->name, &info);
         if (info.outcome == KAFKA_DELIVERED)
             producer_state_tell(p, true, NULL);
         record_report(p, r, &info);
@@ -375,6 +381,7 @@ struct kafka_producer *kafka_producer_new(struct loop *l, const struct kafka_pro
     p->client_id = mem_strdup(cfg->common->client_id);
     p->embedded = cfg->common->embedded ? kafka_embedded_find(p->bootstrap) : NULL;
     p->buffer_memory = (size_t)cfg->buffer_memory;
+    p->acknowledged = strcmp(cfg->acks, "0") != 0;
     TAILQ_INIT(&p->topics);
     TAILQ_INIT(&p->records);
     kafka_topics_init(&p->creations, l);

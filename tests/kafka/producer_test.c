@@ -56,6 +56,32 @@ START_TEST(retriable_errors_lose_nothing)
 }
 END_TEST
 
+/* The broker refuses the first request of a partition for the moment and takes what comes after it, as Apache Kafka does
+ * for a producer that it knows nothing of: the first message must neither be counted as delivered by conclusion nor change its place. */
+START_TEST(no_message_overtakes_a_refused_one)
+{
+    struct bench *b = bench_new();
+    bench_producer(b, NULL);
+    struct error e = ERROR_INIT;
+    rd_kafka_mock_cluster_t *mock = kafka_embedded_mock(b->cluster);
+    ck_assert(kafka_embedded_topic(b->cluster, "t", 1, &e));
+    kafka_producer_topic(b->producer, "t");
+    bench_turn(b, 300); /* it knows the topic and the broker */
+    rd_kafka_mock_broker_set_rtt(mock, 1, 200);
+    rd_kafka_mock_push_request_errors(mock, 0, 1, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);
+    for (uint64_t i = 0; i < 4; i++) {
+        ck_assert(bench_send(b, "t", 0, "k", "v", i));
+        bench_turn(b, 30); /* a request each, when several may be under way */
+    }
+    bench_flush(b);
+    for (uint64_t i = 0; i < 4; i++) {
+        ck_assert_int_eq(b->book.info[i].outcome, KAFKA_DELIVERED);
+        ck_assert_int_eq(b->book.info[i].offset, (int64_t)i);
+    }
+    bench_free(b);
+}
+END_TEST
+
 START_TEST(permanent_errors_are_told_apart)
 {
     struct bench *b = bench_new();
@@ -312,6 +338,7 @@ Suite *producer_suite(void)
     tcase_set_timeout(t, 20);
     tcase_add_test(t, each_send_is_reported_once);
     tcase_add_test(t, retriable_errors_lose_nothing);
+    tcase_add_test(t, no_message_overtakes_a_refused_one);
     tcase_add_test(t, permanent_errors_are_told_apart);
     tcase_add_test(t, full_queue_refuses);
     tcase_add_test(t, close_with_broker_down_purges);
