@@ -191,6 +191,7 @@ while read -r point pass identity; do
     play_verdict=$?
     [ "$play_verdict" = 0 ] || status=1
     tell "$play_verdict"
+    [ "$play_verdict" = 0 ] || [ -z "${FAULT_HOLD:-}" ] || { echo "HOLD $prefix $KAFKA_BOOTSTRAP $chaos_dir"; sleep 1000; }
     tap_verdict "$play_verdict" "killed at $point, pass $pass"
 done <<POINTS
 $points

@@ -21,11 +21,10 @@ UPDATE orders SET total_amount = total_amount + 1, discounted_amount = discounte
 UPDATE order_items SET quantity = quantity + 1, total_price = total_price + unit_price
     WHERE id = (SELECT max(id) FROM order_items);
 DELETE FROM order_history_events WHERE order_id = (SELECT max(id) FROM orders);
-UPDATE idempotency_keys SET body = jsonb_set(body::jsonb, '{status}', '"PENDING"')::text
-    WHERE (route, user_id, key) = (SELECT route, user_id, key FROM idempotency_keys WHERE route = 'orders' AND status = 200
-    ORDER BY created_at LIMIT 1);
-DELETE FROM idempotency_keys WHERE (route, user_id, key) = (SELECT route, user_id, key FROM idempotency_keys
-    WHERE route = 'orders' AND status = 200 ORDER BY created_at DESC LIMIT 1);
+UPDATE idempotency_keys SET body = jsonb_set(body::jsonb, '{status}', '"PENDING"')::text WHERE route = 'orders' AND status = 200
+    AND (body::jsonb->>'id')::bigint = (SELECT id FROM orders ORDER BY id OFFSET 5 LIMIT 1);
+DELETE FROM idempotency_keys WHERE route = 'orders' AND status = 200
+    AND (body::jsonb->>'id')::bigint = (SELECT id FROM orders ORDER BY id DESC OFFSET 5 LIMIT 1);
 INSERT INTO orders (id, user_id, total_amount, discounted_amount, discount_amount, status) VALUES (9999999, 1001, 1, 1, 0, 'COMPLETED');
 INSERT INTO order_items (order_id, product_id, product_name, quantity, unit_price, total_price) VALUES (9999999, 1, 'x', 1, 1, 1);
 INSERT INTO outbox (order_id, payload, available_at) VALUES (9999999, '{}', now());
