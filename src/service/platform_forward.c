@@ -21,6 +21,8 @@
 
 LOG_DEFINE(log_platform, "rushd.platform");
 
+#define RETRY_AFTER_MAX_MS (10 * 60 * 1000) /* a longer wish of the platform is asked for again */
+
 enum document_state {
     DOCUMENT_WAITS,    /* for room among the posts */
     DOCUMENT_POSTED,   /* no answer yet */
@@ -36,6 +38,7 @@ struct document {
     int64_t order_id;
     struct slice text;
     enum document_state state;
+    int status; /* of a refusal */
 };
 
 struct run {
@@ -139,7 +142,7 @@ static void wait(struct run *r, size_t upto)
     if (pause < circuit_rest_ms(r->flow))
         pause = circuit_rest_ms(r->flow);
     if (pause < r->retry_after_ms)
-        pause = r->retry_after_ms;
+        pause = r->retry_after_ms < RETRY_AFTER_MAX_MS ? r->retry_after_ms : RETRY_AFTER_MAX_MS;
     finish(r, EVENT_WAIT, upto, pause);
 }
 
@@ -177,8 +180,13 @@ static void settle(struct run *r)
         finish(r, EVENT_DONE, upto, 0); /* the refused one becomes the head, with its own tries */
     else if (r->attempt + 1 < c->attempts)
         finish(r, EVENT_RETRY, 0, consume_pause_ms(r->attempt, c->backoff_ms, c->backoff_max_ms));
-    else
+    else {
+        struct buf reason = BUF_INIT;
+        buf_printf(&reason, "the data platform answered %d", r->documents[0].status);
+        str_copy(r->reason, sizeof r->reason, buf_str(&reason));
+        buf_free(&reason);
         put_dead_letter(r, "org.springframework.web.client.HttpClientErrorException");
+    }
 }
 
 static void on_recorded(void *arg, const struct error *e)
@@ -226,11 +234,8 @@ static void on_posted(void *arg, enum document_outcome outcome, int status, int6
         count("accepted", 1);
     } else if (outcome == DOCUMENT_REFUSED) {
         d->state = DOCUMENT_REFUSES;
+        d->status = status;
         count("refused", 1);
-        struct buf reason = BUF_INIT;
-        buf_printf(&reason, "the data platform answered %d", status);
-        str_copy(r->reason, sizeof r->reason, buf_str(&reason));
-        buf_free(&reason);
     } else {
         d->state = DOCUMENT_DEFERRED;
         count("deferred", 1);
@@ -322,7 +327,7 @@ static void decode(struct run *r, const struct event_batch *batch)
                 str_copy(r->reason, sizeof r->reason, e.text);
             break;
         }
-        r->documents[i] = (struct document){r, parsed.order_id, m->value, DOCUMENT_WAITS};
+        r->documents[i] = (struct document){r, parsed.order_id, m->value, DOCUMENT_WAITS, 0};
         r->n = i + 1;
     }
 }

@@ -174,7 +174,8 @@ static void hand_over(void *arg)
     }
     p->out = true;
     p->revoked = false;
-    const struct event_batch batch = {++p->batch_id, p->topic, p->number, p->attempt, p->batch, n};
+    p->batch_id = (p->batch_id + 1) | (uint64_t)p->number << 32;
+    const struct event_batch batch = {p->batch_id, p->topic, p->number, p->attempt, p->batch, n};
     p->handler.on_batch(p->handler.self, &batch);
 }
 
@@ -184,10 +185,19 @@ static void on_pause_over(void *arg)
     loop_defer(p->loop, &p->task);
 }
 
+static struct fake_partition *partition_of(void *self, uint64_t batch_id)
+{
+    struct fake_partition *p = self;
+    while (p && p->number != (int32_t)(batch_id >> 32))
+        p = p->next;
+    ASSERT(p);
+    return p;
+}
+
 static void source_done(void *self, uint64_t batch_id, enum event_outcome outcome, size_t count,
                         int64_t delay_ms)
 {
-    struct fake_partition *p = self;
+    struct fake_partition *p = partition_of(self, batch_id);
     ASSERT(p->out && batch_id == p->batch_id);
     p->out = false;
     mem_free(p->batch);
@@ -211,7 +221,7 @@ static void source_done(void *self, uint64_t batch_id, enum event_outcome outcom
 
 static bool source_valid(void *self, uint64_t batch_id)
 {
-    const struct fake_partition *p = self;
+    const struct fake_partition *p = partition_of(self, batch_id);
     return p->out && batch_id == p->batch_id && !p->revoked;
 }
 
@@ -234,6 +244,18 @@ struct event_source fake_partition_source(struct fake_partition *p)
     return (struct event_source){&ops, p};
 }
 
+struct fake_partition *fake_partition_join(struct fake_partition *first)
+{
+    struct fake_partition *p = fake_partition_new(first->loop, first->store, first->topic, first->batch_max),
+                          *last = first;
+    while (last->next)
+        last = last->next;
+    p->number = last->number + 1;
+    p->handler = first->handler;
+    last->next = p;
+    return p;
+}
+
 void fake_partition_add(struct fake_partition *p, const char *key, const char *value)
 {
     *FAKE_ADD(&p->records) =
@@ -243,8 +265,10 @@ void fake_partition_add(struct fake_partition *p, const char *key, const char *v
 
 void fake_partition_start(struct fake_partition *p, struct event_handler h)
 {
-    p->handler = h;
-    loop_defer(p->loop, &p->task);
+    for (; p; p = p->next) {
+        p->handler = h;
+        loop_defer(p->loop, &p->task);
+    }
 }
 
 bool fake_partition_idle(void *arg)
@@ -277,6 +301,8 @@ void fake_partition_free(struct fake_partition *p)
     }
     mem_free(p->records.at);
     mem_free(p->batch);
+    if (p->next)
+        fake_partition_free(p->next);
     mem_free(p);
 }
 

@@ -68,6 +68,7 @@ struct fake_partition {
     int64_t delay_ms;
     struct loop_timer *pause;
     struct loop_task task;
+    struct fake_partition *next; /* of the same group */
 };
 struct fake_record {
     char *key, *value; /* value NULL: tombstone */
@@ -75,7 +76,10 @@ struct fake_record {
 };
 struct fake_partition *fake_partition_new(struct loop *l, struct store *s, const char *topic,
                                           size_t batch_max);
+/* Of the partition and of those that join it. */
 struct event_source fake_partition_source(struct fake_partition *p);
+/* Another partition for the same handler, numbered on. */
+struct fake_partition *fake_partition_join(struct fake_partition *first);
 /* Append; handed over at the end of the turn when the handler is set. */
 void fake_partition_add(struct fake_partition *p, const char *key, const char *value);
 void fake_partition_start(struct fake_partition *p, struct event_handler h);
@@ -85,7 +89,7 @@ bool fake_partition_idle(void *p);
 void fake_partition_seek(struct fake_partition *p, size_t offset);
 /* The batch that is out goes to another node: its done() will be ignored. */
 void fake_partition_revoke(struct fake_partition *p);
-void fake_partition_free(struct fake_partition *p);
+void fake_partition_free(struct fake_partition *p); /* and those that joined it */
 
 /* --- dead letters ------------------------------------------------------------------------------------------------------------- */
 

@@ -4,5 +4,6 @@
 
 int main(void)
 {
-    return check_main((Suite *[]){order_plan_suite(), order_suite(), outbox_suite(), NULL});
+    return check_main((Suite *[]){order_plan_suite(), order_suite(), outbox_suite(),
+                                  coupon_issue_plan_suite(), platform_suite(), NULL});
 }
