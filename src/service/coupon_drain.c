@@ -58,6 +58,7 @@ struct line {
     bool lost;              /* a reply was lost: begin a new epoch when nothing is outstanding */
     bool listed;            /* in the last list of lines */
     int64_t waiting, in_flight;
+    bool unfinished;        /* members of older epochs are still to return */
     int64_t quota;          /* members that may still be taken in this interval; -1: no bound */
     struct members to_send; /* taken, not produced; sent_pos of them are done */
     size_t sent_pos;
@@ -254,6 +255,7 @@ static void on_taken(void *arg, const struct coupon_line_taken *taken, const str
     }
     if (!taken->owner) {
         l->epoch = 0;
+        l->unfinished = false;
         l->waiting = l->in_flight = 0;
         return;
     }
@@ -267,6 +269,7 @@ static void on_taken(void *arg, const struct coupon_line_taken *taken, const str
     l->lease_until_us = l->asked_us + LEASE_MS * 1000;
     l->waiting = taken->waiting;
     l->in_flight = taken->in_flight;
+    l->unfinished = taken->unfinished;
     if (l->quota > 0)
         l->quota -= (int64_t)taken->n < l->quota ? (int64_t)taken->n : l->quota;
     metric_add(metric_single(&invalid_def), (double)taken->invalid);
@@ -354,7 +357,7 @@ static void on_released(void *arg, const struct error *e)
 /* Is there a reason to take: room for a quota, members known to wait? */
 static bool wants_more(const struct line *l)
 {
-    return l->drain->running && l->waiting > 0 && l->quota != 0;
+    return l->drain->running && (l->unfinished || (l->waiting > 0 && l->quota != 0));
 }
 
 /* Do the next thing of a line that nothing is asked of Redis for. */

@@ -188,6 +188,12 @@ static const struct pg_statement st_request_find = {
     "coupon_request_find",
     REQUEST_COLUMNS " FROM coupon_requests WHERE coupon_id = $1::bigint AND user_id = $2::bigint"
     " AND requested_at = " SQL_AT("$3")};
+/* A message that another program made up may carry any ticket and any instant: what cannot be ours does not count. */
+static const struct pg_statement st_request_highest = {
+    "coupon_request_highest",
+    "SELECT COALESCE(max(ticket) FILTER (WHERE ticket < 1000000000000), 0),"
+    " COALESCE(" SQL_US("max(requested_at) FILTER (WHERE requested_at < now() + interval '1 day')") ", 0)"
+    " FROM coupon_requests WHERE coupon_id = $1::bigint"};
 /* The user's coupon counts only when there is no request at all: it was issued another way. */
 static const struct pg_statement st_request_latest = {
     "coupon_request_latest",
@@ -250,6 +256,24 @@ void coupon_request_find(struct store *s, int64_t coupon_id, int64_t user_id, in
                PG_PARAMS(store_number(&coupon, coupon_id), store_number(&user, user_id),
                          store_number(&at, requested_at_us)),
                on_latest, (store_any_fn *)done, arg);
+}
+
+typedef void highest_fn(void *arg, int64_t ticket, int64_t requested_at_us, const struct error *e);
+
+static void on_highest(struct store_call *c, const struct pg_result *r, const struct error *e)
+{
+    highest_fn *done = (highest_fn *)c->done;
+    if (e)
+        done(c->arg, 0, 0, e);
+    else
+        done(c->arg, pg_result_i64(r, 0, 0), pg_result_i64(r, 0, 1), NULL);
+}
+
+void coupon_request_highest(struct store *s, int64_t coupon_id, highest_fn *done, void *arg)
+{
+    struct store_number coupon;
+    store_read(s, &st_request_highest, PG_PARAMS(store_number(&coupon, coupon_id)), on_highest,
+               (store_any_fn *)done, arg);
 }
 
 void coupon_request_latest(struct store *s, int64_t coupon_id, int64_t user_id, latest_fn *done, void *arg)

@@ -39,6 +39,12 @@ void coupon_request_find(struct store *s, int64_t coupon_id, int64_t user_id, in
                          void (*done)(void *arg, bool found, const struct coupon_request_row *row,
                                       const struct error *e),
                          void *arg);
+/* The highest ticket and the newest requestedAt that PostgreSQL knows of a coupon, 0 without any: counters in Redis
+ * continue above them after a loss. Numbers that only a made-up message can have brought are passed over. */
+void coupon_request_highest(struct store *s, int64_t coupon_id,
+                            void (*done)(void *arg, int64_t ticket, int64_t requested_at_us,
+                                         const struct error *e),
+                            void *arg);
 /* The newest request of a user; found false when there is none. When none, but the user holds the coupon
  * (issued another way): decided, success, with user_coupon_id. */
 void coupon_request_latest(struct store *s, int64_t coupon_id, int64_t user_id,

@@ -11,7 +11,10 @@
 
 #define ID "%" PRId64
 
-/* Records of `pending` are "state|ticket|requestedAt us|epoch|since ms". */
+#define TAKE_MAX 500 /* members that one script moves: keeps Redis busy for less than ten milliseconds */
+#define PART_MAX 500 /* the same for members handed in: calls with more go out in parts */
+
+/* Records of `pending` are "state|ticket|requestedAt us|epoch". */
 static bool record_parse(struct slice record, char *state, int64_t *ticket, int64_t *requested_at_us)
 {
     char text[128];
@@ -24,15 +27,14 @@ static bool record_parse(struct slice record, char *state, int64_t *ticket, int6
 
 /* A call on its way whose answer is for somebody. */
 struct call {
-    struct store *store;
     store_any_fn *done;
     void *arg;
 };
 
-static struct call *call_new(struct store *s, store_any_fn *done, void *arg)
+static struct call *call_new(store_any_fn *done, void *arg)
 {
     struct call *c = mem_alloc(sizeof *c);
-    *c = (struct call){s, done, arg};
+    *c = (struct call){done, arg};
     return c;
 }
 
@@ -49,6 +51,7 @@ static void on_done(void *arg, const struct redis_reply *r, const struct error *
 typedef void add_fn(void *arg, const struct coupon_line_ticket *t, const struct error *e);
 
 struct add {
+    TAILQ_ENTRY(add) link; /* while it waits for the floor */
     struct store *store;
     int64_t coupon_id, user_id, max_waiting, ttl_ms;
     bool acceptable;
@@ -56,13 +59,17 @@ struct add {
     void *arg;
 };
 
+/* The highest numbers of a coupon being read from PostgreSQL, and the adds that wait for them. */
+struct line_floor {
+    TAILQ_ENTRY(line_floor) link;
+    struct store *store;
+    int64_t coupon_id;
+    TAILQ_HEAD(, add) waiting;
+};
+
 #define ADD_FLOORS 5 /* the script's answer when the ticket counter is gone */
 
-static const struct pg_statement ticket_floor_statement = {
-    "coupon_line_floor", "SELECT COALESCE(max(ticket), 0), COALESCE(max(" SQL_US(
-                             "requested_at") "), 0) FROM coupon_requests WHERE coupon_id = $1"};
-
-static void send_add(struct add *a, const char *ticket_floor, const char *last_floor);
+static void send_add(struct add *a, int64_t ticket_floor, int64_t last_floor_us);
 
 static void finish_add(struct add *a, const struct coupon_line_ticket *t, const struct error *e)
 {
@@ -70,13 +77,40 @@ static void finish_add(struct add *a, const struct coupon_line_ticket *t, const 
     mem_free(a);
 }
 
-static void on_floor(struct store_call *c, const struct pg_result *r, const struct error *e)
+static void on_floor(void *arg, int64_t ticket, int64_t requested_at_us, const struct error *e)
 {
-    struct add *a = c->arg;
-    if (e)
-        finish_add(a, NULL, e);
-    else
-        send_add(a, pg_result_text(r, 0, 0), pg_result_text(r, 0, 1));
+    struct line_floor *f = arg;
+    struct add *a;
+    TAILQ_REMOVE(&f->store->floors, f, link);
+    while ((a = TAILQ_FIRST(&f->waiting))) {
+        TAILQ_REMOVE(&f->waiting, a, link);
+        if (e)
+            finish_add(a, NULL, e);
+        else
+            send_add(a, ticket, requested_at_us);
+    }
+    mem_free(f);
+}
+
+/* Numbers go on above the highest in PostgreSQL: read once for all who ask at that moment. */
+static void wait_for_floor(struct add *a)
+{
+    struct store *s = a->store;
+    struct line_floor *f;
+    TAILQ_FOREACH(f, &s->floors, link)
+    {
+        if (f->coupon_id == a->coupon_id)
+            break;
+    }
+    if (!f) {
+        f = mem_zalloc(sizeof *f);
+        f->store = s;
+        f->coupon_id = a->coupon_id;
+        TAILQ_INIT(&f->waiting);
+        TAILQ_INSERT_TAIL(&s->floors, f, link);
+        coupon_request_highest(s, f->coupon_id, on_floor, f);
+    }
+    TAILQ_INSERT_TAIL(&f->waiting, a, link);
 }
 
 static void on_added(void *arg, const struct redis_reply *r, const struct error *e)
@@ -87,10 +121,8 @@ static void on_added(void *arg, const struct redis_reply *r, const struct error 
         return;
     }
     int64_t answer = redis_reply_i64(redis_reply_at(r, 0));
-    if (answer == ADD_FLOORS) { /* numbers go on above the highest in PostgreSQL */
-        struct store_number id;
-        store_read(a->store, &ticket_floor_statement, PG_PARAMS(store_number(&id, a->coupon_id)), on_floor,
-                   NULL, a);
+    if (answer == ADD_FLOORS) {
+        wait_for_floor(a);
         return;
     }
     const struct coupon_line_ticket t = {
@@ -103,7 +135,8 @@ static void on_added(void *arg, const struct redis_reply *r, const struct error 
     finish_add(a, &t, NULL);
 }
 
-static void send_add(struct add *a, const char *ticket_floor, const char *last_floor)
+/* ticket_floor below 0: not known. */
+static void send_add(struct add *a, int64_t ticket_floor, int64_t last_floor_us)
 {
     struct script_args s = {0};
     script_key(&s, "coupon:queue:" ID, a->coupon_id);
@@ -114,23 +147,32 @@ static void send_add(struct add *a, const char *ticket_floor, const char *last_f
     script_key(&s, "coupon:result:" ID ":" ID, a->coupon_id, a->user_id);
     script_key(&s, "coupon:lines");
     script_key(&s, "coupon:inflight:" ID, a->coupon_id);
-    script_key(&s, "coupon:epoch:" ID, a->coupon_id);
     script_i64(&s, a->user_id);
     script_i64(&s, a->acceptable);
     script_i64(&s, a->max_waiting);
-    script_i64(&s, a->ttl_ms / 1000);
+    script_i64(&s, coupon_counters_life_s(a->ttl_ms));
     script_i64(&s, a->coupon_id);
-    script_text(&s, ticket_floor);
-    script_text(&s, last_floor);
+    if (ticket_floor < 0)
+        script_text(&s, "");
+    else
+        script_i64(&s, ticket_floor);
+    script_i64(&s, last_floor_us);
     store_script(a->store, SCRIPT_COUPON_ADD, &s, 1, on_added, a);
 }
 
 void coupon_line_add(struct store *s, int64_t coupon_id, int64_t user_id, bool acceptable,
                      int64_t max_waiting, int64_t ttl_ms, add_fn *done, void *arg)
 {
-    struct add *a = mem_alloc(sizeof *a);
-    *a = (struct add){s, coupon_id, user_id, max_waiting, ttl_ms, acceptable, done, arg};
-    send_add(a, "", "0");
+    struct add *a = mem_zalloc(sizeof *a);
+    a->store = s;
+    a->coupon_id = coupon_id;
+    a->user_id = user_id;
+    a->max_waiting = max_waiting;
+    a->ttl_ms = ttl_ms;
+    a->acceptable = acceptable;
+    a->done = done;
+    a->arg = arg;
+    send_add(a, -1, 0);
 }
 
 typedef void cancel_fn(void *arg, bool removed, const struct error *e);
@@ -151,7 +193,7 @@ void coupon_line_cancel(struct store *s, int64_t coupon_id, int64_t user_id, int
     script_key(&a, "coupon:pending:" ID, coupon_id);
     script_i64(&a, user_id);
     script_i64(&a, requested_at_us);
-    store_script(s, SCRIPT_COUPON_CANCEL, &a, 0, on_cancelled, call_new(s, (store_any_fn *)done, arg));
+    store_script(s, SCRIPT_COUPON_CANCEL, &a, 0, on_cancelled, call_new((store_any_fn *)done, arg));
 }
 
 /* --- drain --- */
@@ -175,7 +217,7 @@ void coupon_line_list(struct store *s, list_fn *done, void *arg)
 {
     struct script_args a = {0};
     script_key(&a, "coupon:lines");
-    store_script(s, SCRIPT_COUPON_LINES, &a, 0, on_list, call_new(s, (store_any_fn *)done, arg));
+    store_script(s, SCRIPT_COUPON_LINES, &a, 0, on_list, call_new((store_any_fn *)done, arg));
 }
 
 void coupon_line_probe(struct store *s, const int64_t *coupon_ids, size_t n, store_done_fn *done, void *arg)
@@ -188,7 +230,7 @@ void coupon_line_probe(struct store *s, const int64_t *coupon_ids, size_t n, sto
     }
     for (size_t i = 0; i < n; i++)
         script_i64(&a, coupon_ids[i]);
-    store_script(s, SCRIPT_COUPON_PROBE, &a, 0, on_done, call_new(s, (store_any_fn *)done, arg));
+    store_script(s, SCRIPT_COUPON_PROBE, &a, 0, on_done, call_new((store_any_fn *)done, arg));
 }
 
 /* Triples of user, requestedAt and ticket from element `first` on. The array is the caller's. */
@@ -214,7 +256,7 @@ static void on_taken(void *arg, const struct redis_reply *r, const struct error 
     struct coupon_line_taken taken = {0};
     struct coupon_line_member *members = NULL;
     if (!e) {
-        members = read_members(r, 6, &taken.n);
+        members = read_members(r, 7, &taken.n);
         taken.members = members;
         taken.owner = redis_reply_i64(redis_reply_at(r, 0)) == 1;
         taken.epoch = redis_reply_i64(redis_reply_at(r, 1));
@@ -222,6 +264,7 @@ static void on_taken(void *arg, const struct redis_reply *r, const struct error 
         taken.in_flight = redis_reply_i64(redis_reply_at(r, 3));
         taken.invalid = redis_reply_i64(redis_reply_at(r, 4));
         taken.put_back = redis_reply_i64(redis_reply_at(r, 5));
+        taken.unfinished = redis_reply_i64(redis_reply_at(r, 6)) == 1;
     }
     ((take_fn *)c->done)(c->arg, e ? NULL : &taken, e);
     mem_free(members);
@@ -239,14 +282,16 @@ void coupon_line_take(struct store *s, const struct coupon_line_take *t, take_fn
     script_key(&a, "coupon:lines");
     script_key(&a, "coupon:last-score:" ID, t->coupon_id);
     script_key(&a, "coupon:ticket:" ID, t->coupon_id);
+    script_key(&a, "coupon:taken:" ID, t->coupon_id);
     script_text(&a, t->owner);
     script_i64(&a, t->epoch);
     script_i64(&a, t->window);
     script_i64(&a, t->limit);
     script_i64(&a, t->lease_ms);
-    script_i64(&a, t->ttl_ms / 1000);
+    script_i64(&a, coupon_counters_life_s(t->ttl_ms));
     script_i64(&a, t->coupon_id);
-    store_script(s, SCRIPT_COUPON_TAKE, &a, 1, on_taken, call_new(s, (store_any_fn *)done, arg));
+    script_i64(&a, TAKE_MAX);
+    store_script(s, SCRIPT_COUPON_TAKE, &a, 1, on_taken, call_new((store_any_fn *)done, arg));
 }
 
 static void add_identities(struct script_args *a, const struct coupon_line_member *m, size_t n)
@@ -257,11 +302,9 @@ static void add_identities(struct script_args *a, const struct coupon_line_membe
     }
 }
 
-/* Calls with many members go out in parts that keep a script short; the last part answers, an earlier error wins. */
-#define PART_MAX 500
-
+/* The parts of one call; the last one to end answers. When some parts happened and others did not, the whole is UNKNOWN. */
 struct parts {
-    size_t missing;
+    size_t missing, succeeded;
     struct error error;
     store_done_fn *done;
     void *arg;
@@ -270,10 +313,14 @@ struct parts {
 static void on_part(void *arg, const struct redis_reply *r, const struct error *e)
 {
     struct parts *p = arg;
-    if (e && (p->error.kind == ERROR_NONE || e->kind == ERROR_UNKNOWN))
+    if (!e)
+        p->succeeded++;
+    else if (p->error.kind == ERROR_NONE || e->kind == ERROR_UNKNOWN)
         p->error = *e;
     if (--p->missing)
         return;
+    if (p->error.kind != ERROR_NONE && p->succeeded)
+        p->error.kind = ERROR_UNKNOWN;
     p->done(p->arg, p->error.kind == ERROR_NONE ? NULL : &p->error);
     mem_free(p);
 }
@@ -293,6 +340,8 @@ void coupon_line_published(struct store *s, int64_t coupon_id, int64_t epoch,
     for (size_t i = 0; i < n; i += PART_MAX) {
         struct script_args a = {0};
         script_key(&a, "coupon:pending:" ID, coupon_id);
+        script_key(&a, "coupon:taken:" ID, coupon_id);
+        script_key(&a, "coupon:published:" ID, coupon_id);
         script_i64(&a, epoch);
         add_identities(&a, m + i, n - i < PART_MAX ? n - i : PART_MAX);
         store_script(s, SCRIPT_COUPON_PUBLISHED, &a, 0, on_part, p);
@@ -310,6 +359,7 @@ void coupon_line_put_back(struct store *s, int64_t coupon_id, int64_t epoch,
         script_key(&a, "coupon:inflight:" ID, coupon_id);
         script_key(&a, "coupon:pending:" ID, coupon_id);
         script_key(&a, "coupon:lines");
+        script_key(&a, "coupon:taken:" ID, coupon_id);
         script_i64(&a, epoch);
         script_i64(&a, coupon_id);
         add_identities(&a, m + i, n - i < PART_MAX ? n - i : PART_MAX);
@@ -336,12 +386,15 @@ void coupon_line_stale(struct store *s, int64_t coupon_id, const char *owner, in
     script_key(&a, "coupon:inflight:" ID, coupon_id);
     script_key(&a, "coupon:pending:" ID, coupon_id);
     script_key(&a, "coupon:drain:" ID, coupon_id);
+    script_key(&a, "coupon:taken:" ID, coupon_id);
+    script_key(&a, "coupon:published:" ID, coupon_id);
+    script_key(&a, "coupon:queue:" ID, coupon_id);
     script_i64(&a, epoch);
     script_text(&a, owner);
     script_i64(&a, recheck_ms);
     script_i64(&a, lease_ms);
-    script_i64(&a, (int64_t)limit);
-    store_script(s, SCRIPT_COUPON_STALE, &a, 0, on_stale, call_new(s, (store_any_fn *)done, arg));
+    script_i64(&a, (int64_t)(limit < TAKE_MAX ? limit : TAKE_MAX));
+    store_script(s, SCRIPT_COUPON_STALE, &a, 0, on_stale, call_new((store_any_fn *)done, arg));
 }
 
 void coupon_line_release(struct store *s, int64_t coupon_id, const char *owner, int64_t epoch,
@@ -351,7 +404,7 @@ void coupon_line_release(struct store *s, int64_t coupon_id, const char *owner, 
     script_key(&a, "coupon:drain:" ID, coupon_id);
     script_text(&a, owner);
     script_i64(&a, epoch);
-    store_script(s, SCRIPT_COUPON_RELEASE, &a, 0, on_done, call_new(s, (store_any_fn *)done, arg));
+    store_script(s, SCRIPT_COUPON_RELEASE, &a, 0, on_done, call_new((store_any_fn *)done, arg));
 }
 
 /* --- result --- */
@@ -367,6 +420,8 @@ static void send_decided(struct store *s, const struct coupon_line_result *resul
     script_key(&a, "coupon:inflight:" ID, coupon_id);
     script_key(&a, "coupon:pending:" ID, coupon_id);
     script_key(&a, "coupon:issued:" ID, coupon_id);
+    script_key(&a, "coupon:taken:" ID, coupon_id);
+    script_key(&a, "coupon:published:" ID, coupon_id);
     for (size_t i = 0; i < n; i++)
         script_key(&a, "coupon:result:" ID ":" ID, coupon_id, results[i].user_id);
     script_i64(&a, result_ttl_ms);
@@ -439,8 +494,9 @@ void coupon_line_status(struct store *s, int64_t coupon_id, int64_t user_id, sta
     script_key(&a, "coupon:result:" ID ":" ID, coupon_id, user_id);
     script_key(&a, "coupon:pending:" ID, coupon_id);
     script_key(&a, "coupon:queue:" ID, coupon_id);
+    script_key(&a, "coupon:inflight:" ID, coupon_id);
     script_i64(&a, user_id);
-    store_script(s, SCRIPT_COUPON_STATUS, &a, 4, on_status, call_new(s, (store_any_fn *)done, arg));
+    store_script(s, SCRIPT_COUPON_STATUS, &a, 4, on_status, call_new((store_any_fn *)done, arg));
 }
 
 #define INFO_TTL_S (24 * 3600)
@@ -471,7 +527,7 @@ void coupon_line_info(struct store *s, const struct coupon_row *coupon, store_do
     script_slice(&a, buf_slice(&from));
     script_text(&a, "validTo");
     script_slice(&a, buf_slice(&to));
-    store_script(s, SCRIPT_COUPON_INFO, &a, 0, on_done, call_new(s, (store_any_fn *)done, arg));
+    store_script(s, SCRIPT_COUPON_INFO, &a, 0, on_done, call_new((store_any_fn *)done, arg));
     buf_free(&from);
     buf_free(&to);
 }

@@ -1,6 +1,7 @@
 /* The waiting line of a coupon in Redis: every change is one Lua script (contract section 4).
  *
- * Keys: coupon:queue|ticket|last-score|inflight|pending|drain|epoch|issued:{id}, coupon:result:{id}:{user}, coupon:lines.
+ * Keys: coupon:queue|ticket|last-score|inflight|taken|published|pending|drain|epoch|issued|info:{id}, coupon:lines,
+ * coupon:result:{id}:{user}. Line, in-flight set and records do not expire; the counters are kept for ttl_ms and 30 days.
  * requested_at_us (microseconds since 1970, from Redis' clock, strictly increasing per coupon) identifies a request for
  * ever; the score is the same instant in seconds. */
 #ifndef RUSHD_STORE_COUPON_LINE_H
@@ -22,7 +23,8 @@ struct coupon_line_ticket {
     int64_t position, size; /* 1-based place in the line, length of the line */
 };
 /* Check in the contract's order (issued, verdict, pending, bound) and take a place. acceptable is false when the coupon cannot
- * be issued now: then only issued and REFUSED are possible answers. An older result of the user is removed. */
+ * be issued now: then only issued and REFUSED are possible answers. An older result of the user is removed. When Redis has lost
+ * the counters, numbers go on above the highest in PostgreSQL (guarantees G10). */
 void coupon_line_add(struct store *s, int64_t coupon_id, int64_t user_id, bool acceptable,
                      int64_t max_waiting, int64_t ttl_ms,
                      void (*done)(void *arg, const struct coupon_line_ticket *t, const struct error *e),
@@ -51,30 +53,33 @@ struct coupon_line_taken {
     int64_t waiting, in_flight; /* after taking */
     int64_t invalid;            /* members that were no user id: removed */
     int64_t put_back;           /* members of older epochs that returned to the line first */
+    bool unfinished;            /* more of them are still to return; nothing was taken: call again at once */
 };
 struct coupon_line_take {
     int64_t coupon_id;
     const char *owner; /* node id */
-    int64_t
-        epoch; /* of the lease we believe to hold; 0: none. Anything else than what stands there starts a new epoch,
-                            which puts unreported members of older epochs back */
+    /* Of the lease we believe to hold; 0: none. Anything else than what stands there starts a new epoch, which puts unreported
+     * members of older epochs back. */
+    int64_t epoch;
     int64_t window;   /* most members in flight */
     int64_t limit;    /* most members in this call */
     int64_t lease_ms; /* of the drain lease: 5 s */
     int64_t ttl_ms;
 };
-/* Acquire or renew the lease and move members from line to in-flight. limit 0 only renews. */
+/* Acquire or renew the lease and move members from line to in-flight. limit 0 takes nothing. A call moves at most 500 members in
+ * each direction, so that Redis is not held up; nothing is taken before all of older epochs are back. */
 void coupon_line_take(struct store *s, const struct coupon_line_take *t,
                       void (*done)(void *arg, const struct coupon_line_taken *taken, const struct error *e),
                       void *arg);
-/* Mark members as published (the delivery report is in). */
+/* Mark members as published (the delivery report is in). Only those still taken by this epoch; repeating it is harmless. */
 void coupon_line_published(struct store *s, int64_t coupon_id, int64_t epoch,
                            const struct coupon_line_member *m, size_t n, store_done_fn *done, void *arg);
 /* Return members to their old places in line: their publishing failed. Only those still taken by this epoch. */
 void coupon_line_put_back(struct store *s, int64_t coupon_id, int64_t epoch,
                           const struct coupon_line_member *m, size_t n, store_done_fn *done, void *arg);
-/* Members published longer ago than recheck_ms without a result, or taken longer ago than lease_ms without a mark, at most limit;
- * they count as taken anew: publish them again with the same identity. Only for the holder of the lease with this epoch. */
+/* Members published longer ago than recheck_ms without a result, or taken longer ago than lease_ms without a mark, at most limit
+ * and 500; they count as taken anew: publish them again with the same identity. Only for the holder of the lease with this
+ * epoch; none while members of older epochs are still to return. */
 void coupon_line_stale(struct store *s, int64_t coupon_id, const char *owner, int64_t epoch,
                        int64_t recheck_ms, int64_t lease_ms, size_t limit,
                        void (*done)(void *arg, const struct coupon_line_member *m, size_t n,
@@ -91,8 +96,9 @@ struct coupon_line_result {
     const char *result_json; /* value of coupon:result:{couponId}:{userId} */
 };
 /* Write results: value, issued set on success, and removal of pending, in-flight and line entries that carry this requestedAt. A
- * newer request of the same user is never touched, and its result key is not overwritten by an older FAILED one; SUCCESS is
- * always written. One call for a batch. */
+ * newer request of the same user is never touched. SUCCESS is always written; FAILED is not written over a success, nor while
+ * another request of the user is on the way, nor, when none is, over a newer result or for a holder of the coupon (a
+ * replay). One call for a batch; repeating it is harmless. */
 void coupon_line_decided(struct store *s, const struct coupon_line_result *results, size_t n,
                          int64_t result_ttl_ms, int64_t issued_ttl_ms, store_done_fn *done, void *arg);
 

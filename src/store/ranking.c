@@ -8,10 +8,11 @@
 #include "msg/msg_date.h"
 #include "store/store_script.h"
 
-#define ID        "%" PRId64
-#define PART_MAX  500 /* sales of one script call */
-#define DAYS_MAX  370
-#define SEEN_BITS 65536 /* bits of one block: 8 KiB at most, whatever the ids are */
+#define ID           "%" PRId64
+#define PART_MAX     500 /* sales of one script call */
+#define DAYS_MAX     370
+#define SEEN_BITS    65536 /* bits of one block: 8 KiB at most, whatever the ids are */
+#define QUANTITY_MAX (INT64_C(1) << 53)
 
 /* --- applying --- */
 
@@ -234,50 +235,68 @@ static int compare_entries(const void *x, const void *y)
     return a->product_id < b->product_id ? -1 : a->product_id > b->product_id;
 }
 
-/* Pairs of member and score; best first, ties by the smaller id; quantities below 1 and members that are no ids are left out. */
-static void on_top(void *arg, enum redis_status status, const struct redis_reply *r, const struct error *e)
+/* A score as a quantity. Whatever another program wrote, infinite too, fits. */
+static int64_t read_quantity(struct slice score)
 {
-    struct call *c = arg;
-    size_t pairs = status == REDIS_OK ? redis_reply_len(r) / 2 : 0, n = 0;
+    char text[40] = "";
+    memcpy(text, score.p, score.n < sizeof text - 1 ? score.n : sizeof text - 1);
+    double v = strtod(text, NULL);
+    return v < 1 ? 0 : v < (double)QUANTITY_MAX ? (int64_t)v : QUANTITY_MAX;
+}
+
+/* Pairs of member and score; best first, ties by the smaller id; quantities below 1 and members that are no ids are left out. */
+static void give_top(struct call *c, const struct redis_reply *r, const struct error *e)
+{
+    size_t pairs = e ? 0 : redis_reply_len(r) / 2, n = 0;
     struct ranking_entry *entries = mem_array(pairs, sizeof *entries);
     for (size_t i = 0; i < pairs; i++) {
-        struct slice score = redis_reply_text(redis_reply_at(r, 2 * i + 1));
-        char text[40] = "";
-        memcpy(text, score.p ? score.p : "", score.n < sizeof text - 1 ? score.n : sizeof text - 1);
-        entries[n].quantity = (int64_t)strtod(text, NULL);
-        if (redis_reply_is_i64(redis_reply_at(r, 2 * i), &entries[n].product_id) && entries[n].quantity > 0)
+        entries[n].quantity = read_quantity(redis_reply_text(redis_reply_at(r, 2 * i + 1)));
+        if (redis_reply_is_i64(redis_reply_at(r, 2 * i), &entries[n].product_id) &&
+            entries[n].product_id > 0 && entries[n].quantity > 0)
             n++;
     }
     qsort(entries, n, sizeof *entries, compare_entries);
-    ((top_fn *)c->done)(c->arg, entries, n < c->limit ? n : c->limit, status == REDIS_OK ? NULL : e);
+    ((top_fn *)c->done)(c->arg, entries, n < c->limit ? n : c->limit, e);
     mem_free(entries);
     mem_free(c);
+}
+
+static void on_top(void *arg, const struct redis_reply *r, const struct error *e)
+{
+    give_top(arg, r, e);
+}
+
+static void on_union(void *arg, enum redis_status status, const struct redis_reply *r, const struct error *e)
+{
+    give_top(arg, r, status == REDIS_OK ? NULL : e);
 }
 
 void ranking_top(struct store *s, int64_t now_us, int days, size_t limit, top_fn *done, void *arg)
 {
     ASSERT(days > 0 && days < REDIS_MAX_ARGS - 4);
     int64_t today = msg_date_day_of(now_us);
-    struct redis_args a = {0};
-    struct buf keys[REDIS_MAX_ARGS] = {{0}};
+    struct call *c = call_new((store_any_fn *)done, arg, limit);
+    struct buf key = BUF_INIT;
     if (days == 3) {
-        buf_puts(&keys[0], "product:ranking:recent3days:");
-        msg_date_day(&keys[0], today);
-        redis_args_add(&a, "ZREVRANGE");
-        redis_args_add(&a, buf_str(&keys[0]));
-        redis_args_add_i64(&a, 0);
-        redis_args_add_i64(&a, (int64_t)limit - 1);
-    } else {
-        redis_args_add(&a, "ZUNION");
-        redis_args_add_i64(&a, days);
-        for (int i = 0; i < days; i++) {
-            buf_puts(&keys[i], "product:ranking:daily:");
-            msg_date_day(&keys[i], today - i);
-            redis_args_add(&a, buf_str(&keys[i]));
-        }
+        struct script_args a = {0};
+        msg_date_day(&key, today);
+        script_key(&a, "product:ranking:recent3days:%s", buf_str(&key));
+        script_i64(&a, (int64_t)limit);
+        store_script(s, SCRIPT_RANKING_TOP, &a, 0, on_top, c);
+        buf_free(&key);
+        return;
+    }
+    char keys[REDIS_MAX_ARGS][40];
+    struct redis_args a = {0};
+    redis_args_add(&a, "ZUNION");
+    redis_args_add_i64(&a, days);
+    for (int i = 0; i < days; i++) {
+        buf_clear(&key);
+        msg_date_day(&key, today - i);
+        snprintf(keys[i], sizeof keys[i], "product:ranking:daily:%s", buf_str(&key));
+        redis_args_add(&a, keys[i]);
     }
     redis_args_add(&a, "WITHSCORES");
-    redis_client_command(s->redis, a.v, a.n, 0, on_top, call_new((store_any_fn *)done, arg, limit));
-    for (int i = 0; i < REDIS_MAX_ARGS; i++)
-        buf_free(&keys[i]);
+    redis_client_command(s->redis, a.v, a.n, 0, on_union, c);
+    buf_free(&key);
 }

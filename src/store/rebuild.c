@@ -145,8 +145,7 @@ void coupon_line_restore(struct store *s, const struct coupon_request_row *rows,
     script_key(&a, "coupon:lines");
     script_key(&a, "coupon:ticket:" ID, coupon_id);
     script_key(&a, "coupon:last-score:" ID, coupon_id);
-    script_key(&a, "coupon:epoch:" ID, coupon_id);
-    script_i64(&a, ttl_ms / 1000);
+    script_i64(&a, coupon_counters_life_s(ttl_ms));
     script_i64(&a, coupon_id);
     for (size_t i = 0; i < n; i++) {
         ASSERT(rows[i].coupon_id == coupon_id);

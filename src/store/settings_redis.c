@@ -45,7 +45,7 @@ static void on_value(void *arg, enum redis_status status, const struct redis_rep
     if (status == REDIS_NOT_SENT || status == REDIS_UNKNOWN) {
         c->error = *e;
         c->error.kind = ERROR_RETRIABLE;
-    } else if (status == REDIS_FAILED || !value.p) {
+    } else if (status == REDIS_FAILED || redis_reply_len(r) < 2) {
         c->warn(c->arg, "redis", q->x->setting, "unknown", q->x->why);
     } else if (!q->x->good(value)) {
         char text[64];

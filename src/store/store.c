@@ -12,6 +12,7 @@ struct store *store_new(struct loop *l, struct pg_pool *pg, struct redis_client 
     s->pg = pg;
     s->redis = redis;
     TAILQ_INIT(&s->watchers);
+    TAILQ_INIT(&s->floors);
     store_ids_init(s);
     return s;
 }

@@ -23,6 +23,7 @@ enum script_id {
     SCRIPT_COUPON_TAKE,
     SCRIPT_RANKING_APPLY,
     SCRIPT_RANKING_FORGET,
+    SCRIPT_RANKING_TOP,
     SCRIPT_COUNT,
 };
 
@@ -45,5 +46,13 @@ uint64_t store_scan_cursor(const struct redis_reply *r);
 typedef void script_done_fn(void *call, const struct redis_reply *r, const struct error *e);
 void store_script(struct store *s, enum script_id id, struct script_args *a, size_t min_reply,
                   script_done_fn *done, void *call);
+
+/* Seconds for which a coupon's counters (ticket, last-score, epoch) are kept after the last touch. Line, in-flight set and
+ * records do not expire: they are gone when they are empty. The counters outlive them, also while no node runs, so that numbers
+ * are not given out twice. */
+static inline int64_t coupon_counters_life_s(int64_t ttl_ms)
+{
+    return ttl_ms / 1000 + INT64_C(30) * 24 * 3600;
+}
 
 #endif

@@ -1,5 +1,5 @@
 -- Mark members as published: their delivery report is in.
--- KEYS 1 pending
+-- KEYS 1 pending 2 taken 3 published
 -- ARGV 1 epoch, then pairs of user and requestedAt us
 -- A member that a newer epoch took over is left alone. Returns how many were marked.
 local clock = redis.call('TIME')
@@ -9,18 +9,23 @@ for i = 2, #ARGV, 2 do
     users[#users + 1] = ARGV[i]
 end
 local records = redis.call('HMGET', KEYS[1], unpack(users))
-local marked = {}
+local marked, states, marks = {}, {}, {}
 for i, user in ipairs(users) do
     local state, ticket, at, epoch
     if records[i] then
-        state, ticket, at, epoch = string.match(records[i], '^(%a)|(%d+)|(%d+)|(%d+)|')
+        state, ticket, at, epoch = string.match(records[i], '^(%a)|(%d+)|(%d+)|(%d+)$')
     end
     if state == 'T' and at == ARGV[2 * i + 1] and epoch == ARGV[1] then
         marked[#marked + 1] = user
-        marked[#marked + 1] = 'P|' .. ticket .. '|' .. at .. '|' .. epoch .. '|' .. since
+        states[#states + 1] = user
+        states[#states + 1] = 'P|' .. ticket .. '|' .. at .. '|' .. epoch
+        marks[#marks + 1] = since
+        marks[#marks + 1] = user
     end
 end
 if #marked > 0 then
-    redis.call('HSET', KEYS[1], unpack(marked))
+    redis.call('HSET', KEYS[1], unpack(states))
+    redis.call('ZREM', KEYS[2], unpack(marked))
+    redis.call('ZADD', KEYS[3], unpack(marks))
 end
-return #marked / 2
+return #marked

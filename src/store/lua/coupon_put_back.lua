@@ -1,23 +1,32 @@
 -- Return members whose publishing failed to their old places in line.
--- KEYS 1 queue 2 inflight 3 pending 4 lines
+-- KEYS 1 queue 2 inflight 3 pending 4 lines 5 taken
 -- ARGV 1 epoch 2 coupon id, then pairs of user and requestedAt us
 -- Only those still taken by this epoch. Returns how many went back.
-local count = 0
+local users = {}
 for i = 3, #ARGV, 2 do
-    local user = ARGV[i]
-    local record = redis.call('HGET', KEYS[3], user)
-    if record then
-        local state, ticket, at, epoch = string.match(record, '^(%a)|(%d+)|(%d+)|(%d+)|')
-        local score = redis.call('ZSCORE', KEYS[2], user)
-        if state == 'T' and at == ARGV[i + 1] and epoch == ARGV[1] and score then
-            redis.call('ZADD', KEYS[1], score, user)
-            redis.call('ZREM', KEYS[2], user)
-            redis.call('HSET', KEYS[3], user, 'W|' .. ticket .. '|' .. at .. '|0|0')
-            count = count + 1
-        end
+    users[#users + 1] = ARGV[i]
+end
+local records = redis.call('HMGET', KEYS[3], unpack(users))
+local scores = redis.call('ZMSCORE', KEYS[2], unpack(users))
+local back, gone, states = {}, {}, {}
+for i, user in ipairs(users) do
+    local state, ticket, at, epoch
+    if records[i] then
+        state, ticket, at, epoch = string.match(records[i], '^(%a)|(%d+)|(%d+)|(%d+)$')
+    end
+    if state == 'T' and at == ARGV[2 * i + 2] and epoch == ARGV[1] and scores[i] then
+        back[#back + 1] = scores[i]
+        back[#back + 1] = user
+        gone[#gone + 1] = user
+        states[#states + 1] = user
+        states[#states + 1] = 'W|' .. ticket .. '|' .. at .. '|0'
     end
 end
-if count > 0 then
+if #gone > 0 then
+    redis.call('ZADD', KEYS[1], unpack(back))
+    redis.call('ZREM', KEYS[2], unpack(gone))
+    redis.call('ZREM', KEYS[5], unpack(gone))
+    redis.call('HSET', KEYS[3], unpack(states))
     redis.call('SADD', KEYS[4], ARGV[2])
 end
-return count
+return #gone

@@ -1,28 +1,32 @@
 -- Bring requests that PostgreSQL has undecided back into the line, at their old places.
--- KEYS 1 queue 2 inflight 3 pending 4 lines 5 ticket 6 last-score 7 epoch
--- ARGV 1 ttl seconds 2 coupon id, then per request: user, requestedAt us, ticket (0: none)
--- A user who has a record is on the way already: left alone. Returns how many came back.
-local count = 0
-local ticket = tonumber(redis.call('GET', KEYS[5]) or '0')
-local last = tonumber(redis.call('GET', KEYS[6]) or '0')
+-- KEYS 1 queue 2 inflight 3 pending 4 lines 5 ticket 6 last-score
+-- ARGV 1 life of the counters in seconds 2 coupon id, then per request: user, requestedAt us, ticket (0: none)
+-- A user who is in line or in flight with a record is on the way already: left alone. Returns how many came back.
+local users, count = {}, 0
 for i = 3, #ARGV, 3 do
-    local user, at = ARGV[i], ARGV[i + 1]
-    ticket = math.max(ticket, tonumber(ARGV[i + 2]))
+    users[#users + 1] = ARGV[i]
+end
+local ticket = tonumber(redis.call('GET', KEYS[5]) or 0) or 0
+local last = tonumber(redis.call('GET', KEYS[6]) or 0) or 0
+for i, user in ipairs(users) do
+    local at, number = ARGV[3 * i + 1], ARGV[3 * i + 2]
+    ticket = math.max(ticket, tonumber(number))
     last = math.max(last, tonumber(at))
-    if redis.call('HSETNX', KEYS[3], user, 'W|' .. ARGV[i + 2] .. '|' .. at .. '|0|0') == 1 then
+    local waits, flies = redis.call('ZSCORE', KEYS[1], user), redis.call('ZSCORE', KEYS[2], user)
+    if not flies and not (waits and redis.call('HEXISTS', KEYS[3], user) == 1) then
+        redis.call('HSET', KEYS[3], user, 'W|' .. number .. '|' .. at .. '|0')
         redis.call('ZADD', KEYS[1], string.format('%.17g', tonumber(at) / 1000000), user)
         count = count + 1
     end
 end
 if count > 0 then
     redis.call('SADD', KEYS[4], ARGV[2])
+    redis.call('PERSIST', KEYS[1])
+    redis.call('PERSIST', KEYS[3])
 end
 -- Numbers go on above what was ever given out. Without the counter the next request asks PostgreSQL itself.
 if redis.call('EXISTS', KEYS[5]) == 1 then
-    redis.call('SET', KEYS[5], string.format('%.0f', ticket))
+    redis.call('SET', KEYS[5], string.format('%.0f', ticket), 'EX', ARGV[1])
 end
-redis.call('SET', KEYS[6], string.format('%.0f', last))
-for _, key in ipairs({KEYS[1], KEYS[2], KEYS[3], KEYS[5], KEYS[6], KEYS[7]}) do
-    redis.call('EXPIRE', key, ARGV[1])
-end
+redis.call('SET', KEYS[6], string.format('%.0f', last), 'EX', ARGV[1])
 return count

@@ -1,61 +1,68 @@
 -- Acquire or renew the drain lease of a coupon, put back what older epochs took and never reported, move members from the
 -- line to in-flight.
--- KEYS 1 queue 2 inflight 3 pending 4 drain 5 epoch 6 lines 7 last-score 8 ticket
--- ARGV 1 owner 2 epoch that the caller believes to hold (0 none) 3 window 4 limit 5 lease ms 6 ttl seconds 7 coupon id
--- Returns {0} when another node owns the drain, else {1, epoch, waiting, in flight, invalid, put back, user, requestedAt,
--- ticket, user, ...} in line order.
--- A record in pending is "state|ticket|requestedAt us|epoch|since ms" with state W in line, T taken, P published.
+-- KEYS 1 queue 2 inflight 3 pending 4 drain 5 epoch 6 lines 7 last-score 8 ticket 9 taken
+-- ARGV 1 owner 2 epoch that the caller believes to hold (0 none) 3 window 4 limit 5 lease ms 6 life of the counters in seconds
+-- 7 coupon id 8 most members that one call moves in each direction
+-- Returns {0} when another node owns the drain, else {1, epoch, waiting, in flight, invalid, put back, unfinished, user,
+-- requestedAt, ticket, user, ...} in line order.
+-- A record in pending is "state|ticket|requestedAt us|epoch" with state W in line, T taken, P published. Beside in-flight, taken
+-- holds the members in state T and published those in state P, with the ms since when as score, so that neither a
+-- take-over nor a recheck has to read the whole window.
 local held = redis.call('GET', KEYS[4])
-local held_epoch, held_owner
-if held then
-    held_epoch, held_owner = string.match(held, '^(%d+) (.*)$')
-    if held_owner ~= ARGV[1] then
-        return {0}
-    end
+local epoch, owner = string.match(held or '', '^(%d+) (.*)$')
+if owner and owner ~= ARGV[1] then
+    return {0}
+end
+if epoch and epoch == ARGV[2] then
+    redis.call('PEXPIRE', KEYS[4], ARGV[5])
+else
+    epoch = string.format('%.0f', redis.call('INCR', KEYS[5]))
+    redis.call('SET', KEYS[4], epoch .. ' ' .. ARGV[1], 'PX', ARGV[5])
 end
 
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000000 + tonumber(clock[2])
 local since = string.format('%.0f', math.floor(now / 1000))
-local CHUNK = 500
+local MOST = tonumber(ARGV[8])
 
-local function put_back_older()
-    local count = 0
-    local all = redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES')
-    for first = 1, #all, 2 * CHUNK do
-        local users, scores = {}, {}
-        for i = first, math.min(first + 2 * CHUNK - 1, #all), 2 do
-            users[#users + 1] = all[i]
-            scores[#scores + 1] = all[i + 1]
-        end
-        local records = redis.call('HMGET', KEYS[3], unpack(users))
-        for i, user in ipairs(users) do
-            local state, ticket, at
+-- Nothing is taken before everything of older epochs is back: what the set of the taken holds is all theirs or all ours.
+local function older_left()
+    local first = redis.call('ZRANGE', KEYS[9], 0, 0)[1]
+    if not first then
+        return false
+    end
+    local record = redis.call('HGET', KEYS[3], first)
+    return not record or string.match(record, '(%d+)$') ~= epoch
+end
+
+local function put_back_some()
+    local popped = redis.call('ZPOPMIN', KEYS[9], MOST)
+    local users, back, gone, states = {}, {}, {}, {}
+    for i = 1, #popped, 2 do
+        users[#users + 1] = popped[i]
+    end
+    local scores = redis.call('ZMSCORE', KEYS[2], unpack(users))
+    local records = redis.call('HMGET', KEYS[3], unpack(users))
+    for i, user in ipairs(users) do
+        if scores[i] then
+            back[#back + 1] = scores[i]
+            back[#back + 1] = user
+            gone[#gone + 1] = user
             if records[i] then
-                state, ticket, at = string.match(records[i], '^(%a)|(%d+)|(%d+)|')
-            end
-            if state ~= 'P' then
-                redis.call('ZADD', KEYS[1], scores[i], user)
-                redis.call('ZREM', KEYS[2], user)
-                if state then
-                    redis.call('HSET', KEYS[3], user, 'W|' .. ticket .. '|' .. at .. '|0|0')
-                end
-                count = count + 1
+                local ticket, at = string.match(records[i], '^%a|(%d+)|(%d+)|')
+                states[#states + 1] = user
+                states[#states + 1] = 'W|' .. ticket .. '|' .. at .. '|0'
             end
         end
     end
-    return count
-end
-
-local epoch
-local put_back = 0
-if held and held_epoch == ARGV[2] then
-    epoch = held_epoch
-    redis.call('PEXPIRE', KEYS[4], ARGV[5])
-else
-    epoch = string.format('%.0f', redis.call('INCR', KEYS[5]))
-    redis.call('SET', KEYS[4], epoch .. ' ' .. ARGV[1], 'PX', ARGV[5])
-    put_back = put_back_older()
+    if #gone > 0 then
+        redis.call('ZADD', KEYS[1], unpack(back))
+        redis.call('ZREM', KEYS[2], unpack(gone))
+    end
+    if #states > 0 then
+        redis.call('HSET', KEYS[3], unpack(states))
+    end
+    return #gone
 end
 
 -- The user id that a member means, or nil: digits, perhaps in quotes, without leading zeros, within 1 .. 2^63 - 1.
@@ -67,80 +74,96 @@ local function canonical(member)
     return digits
 end
 
-local taken = {}
-local invalid = 0
-local last
-local room = math.min(tonumber(ARGV[3]) - redis.call('ZCARD', KEYS[2]), tonumber(ARGV[4]))
+local taken, invalid = {}, 0
 
-local function take_some(count)
-    local popped = redis.call('ZPOPMIN', KEYS[1], count)
-    if #popped == 0 then
-        return false
-    end
-    local users, scores, chosen = {}, {}, {}
+-- Popped members that are user ids, with their scores, and which of them were spelled plainly.
+local function read_users(popped)
+    local users, scores, plain = {}, {}, {}
     for i = 1, #popped, 2 do
         local user = canonical(popped[i])
-        if not user or chosen[user] then
-            invalid = invalid + 1
-        else
-            chosen[user] = popped[i]
+        if user then
             users[#users + 1] = user
             scores[#scores + 1] = popped[i + 1]
+            plain[#users] = user == popped[i]
+            plain[user] = plain[user] or plain[#users]
+        else
+            invalid = invalid + 1
         end
     end
+    return users, scores, plain
+end
+
+-- A second spelling of somebody who waits under his own or is in flight asks for nothing new.
+local function is_twice(user, state, plainly, plain_too)
+    if state == 'W' then
+        return not plainly and (plain_too or redis.call('ZSCORE', KEYS[1], user))
+    end
+    return state and redis.call('ZSCORE', KEYS[2], user)
+end
+
+local function take_some(count)
+    local users, scores, plain = read_users(redis.call('ZPOPMIN', KEYS[1], count))
     if #users == 0 then
-        return true
+        return
     end
     local records = redis.call('HMGET', KEYS[3], unpack(users))
-    local in_flight, states = {}, {}
+    local in_flight, marks, states, chosen, last = {}, {}, {}, {}, nil
     for i, user in ipairs(users) do
         local state, ticket, at
         if records[i] then
             state, ticket, at = string.match(records[i], '^(%a)|(%d+)|(%d+)|')
         end
-        -- A second spelling of somebody who waits or is on the way asks for nothing new.
-        local twice = state and (state ~= 'W' or (chosen[user] ~= user and redis.call('ZSCORE', KEYS[1], user)))
-        if twice then
+        if chosen[user] or is_twice(user, state, plain[i], plain[user]) then
             invalid = invalid + 1
         else
             if not state then
-                last = math.max(now, (last or tonumber(redis.call('GET', KEYS[7]) or '0')) + 1)
+                last = math.max(now, (last or tonumber(redis.call('GET', KEYS[7]) or 0) or 0) + 1)
                 ticket, at = '0', string.format('%.0f', last)
             end
+            chosen[user] = true
             in_flight[#in_flight + 1] = scores[i]
             in_flight[#in_flight + 1] = user
+            marks[#marks + 1] = since
+            marks[#marks + 1] = user
             states[#states + 1] = user
-            states[#states + 1] = 'T|' .. ticket .. '|' .. at .. '|' .. epoch .. '|' .. since
+            states[#states + 1] = 'T|' .. ticket .. '|' .. at .. '|' .. epoch
             taken[#taken + 1] = user
             taken[#taken + 1] = at
             taken[#taken + 1] = ticket
         end
     end
+    if last then
+        redis.call('SET', KEYS[7], string.format('%.0f', last))
+    end
     if #states > 0 then
         redis.call('ZADD', KEYS[2], unpack(in_flight))
+        redis.call('ZADD', KEYS[9], unpack(marks))
         redis.call('HSET', KEYS[3], unpack(states))
     end
-    return true
 end
 
-while #taken / 3 < room do
-    if not take_some(math.min(CHUNK, room - #taken / 3)) then
-        break
+local put_back, unfinished = 0, 0
+if older_left() then
+    put_back = put_back_some()
+    if older_left() then
+        unfinished = 1
     end
 end
-if last then
-    redis.call('SET', KEYS[7], string.format('%.0f', last))
+local room = math.min(tonumber(ARGV[3]) - redis.call('ZCARD', KEYS[2]), tonumber(ARGV[4]), MOST)
+if unfinished == 0 and room > 0 then
+    take_some(room)
 end
 
 local waiting = redis.call('ZCARD', KEYS[1])
 local flying = redis.call('ZCARD', KEYS[2])
-for _, key in ipairs({KEYS[1], KEYS[2], KEYS[3], KEYS[5], KEYS[7], KEYS[8]}) do
+for _, key in ipairs({KEYS[1], KEYS[2], KEYS[3]}) do
+    redis.call('PERSIST', key)
+end
+for _, key in ipairs({KEYS[5], KEYS[7], KEYS[8]}) do
     redis.call('EXPIRE', key, ARGV[6])
 end
-if waiting + flying == 0 then
-    redis.call('SREM', KEYS[6], ARGV[7])
-end
-local reply = {1, epoch, waiting, flying, invalid, put_back}
+redis.call(waiting + flying == 0 and 'SREM' or 'SADD', KEYS[6], ARGV[7])
+local reply = {1, epoch, waiting, flying, invalid, put_back, unfinished}
 for _, v in ipairs(taken) do
     reply[#reply + 1] = v
 end

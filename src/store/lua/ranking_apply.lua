@@ -8,11 +8,23 @@
 local ndays = tonumber(ARGV[2])
 local DAY, SALE = 7, 5
 local counted = 0
-local touched = {}
+local ends, sums = {}, {}
+
+-- Quantities of a key are added up first: one command per product instead of one per sale.
+local function count(key, ends_at, product, quantity)
+    ends[key] = ends_at
+    local of_key = sums[key]
+    if not of_key then
+        of_key = {}
+        sums[key] = of_key
+    end
+    of_key[product] = (of_key[product] or 0) + quantity
+end
+
 for i = 3 + ndays * DAY, #ARGV, SALE do
     local day = 3 + (tonumber(ARGV[i]) - 1) * DAY
     local name = ARGV[day]
-    local product, quantity, block, mark = ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
+    local product, quantity, block, mark = ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 3], ARGV[i + 4]
     local seen, new
     if block ~= '' then
         seen = 'product:ranking:seen:' .. name .. ':' .. block
@@ -23,28 +35,29 @@ for i = 3 + ndays * DAY, #ARGV, SALE do
     end
     if new then
         counted = counted + 1
-        if block ~= '' and not touched[seen] then
+        if block ~= '' and not ends[seen] then
             local blocks = 'product:ranking:seen:' .. name .. ':blocks'
             redis.call('SADD', blocks, block)
-            touched[blocks] = ARGV[day + 6]
+            ends[blocks] = ARGV[day + 6]
         end
-        touched[seen] = ARGV[day + 6]
-        local daily = 'product:ranking:daily:' .. name
-        redis.call('ZINCRBY', daily, quantity, product)
-        touched[daily] = ARGV[day + 3]
+        ends[seen] = ARGV[day + 6]
+        count('product:ranking:daily:' .. name, ARGV[day + 3], product, quantity)
         for k = 0, 2 do
-            local recent = 'product:ranking:recent3days:' .. ARGV[day + k]
-            redis.call('ZINCRBY', recent, quantity, product)
-            touched[recent] = ARGV[day + 3 + k]
+            count('product:ranking:recent3days:' .. ARGV[day + k], ARGV[day + 3 + k], product, quantity)
         end
     end
 end
-for key, ends in pairs(touched) do
-    redis.call('EXPIREAT', key, ends)
+for key, of_key in pairs(sums) do
+    for product, quantity in pairs(of_key) do
+        redis.call('ZINCRBY', key, string.format('%.0f', quantity), product)
+    end
+end
+for key, ends_at in pairs(ends) do
+    redis.call('EXPIREAT', key, ends_at)
 end
 if ARGV[1] ~= '' then
-    local at = redis.call('GET', KEYS[1])
-    if not at or tonumber(at) < tonumber(ARGV[1]) then
+    local at = tonumber(redis.call('GET', KEYS[1]) or -1) or -1
+    if at < tonumber(ARGV[1]) then
         redis.call('SET', KEYS[1], ARGV[1])
     end
 end
