@@ -3,6 +3,6 @@
 
 int main(void)
 {
-    return contract_redis_main(
-        (Suite *[]){coupon_line_contract_suite(), ranking_contract_suite(), coupon_line_model_suite(), NULL});
+    return contract_redis_main((Suite *[]){coupon_line_contract_suite(), coupon_drain_contract_suite(),
+                                           ranking_contract_suite(), coupon_line_model_suite(), NULL});
 }

@@ -245,3 +245,52 @@ size_t list(int64_t *ids, size_t most)
     await(&l.fired);
     return l.n;
 }
+
+/* --- whole lines --- */
+
+int64_t user(int64_t i)
+{
+    return 1000 + i;
+}
+
+/* Users 1001 .. 1000 + n, in this order, requestedAt into at[0 .. n - 1] unless NULL. */
+void fill(int n, int64_t *at)
+{
+    struct added *a = mem_array((size_t)n, sizeof *a);
+    for (int i = 0; i < n; i++)
+        send_add(&a[i], COUPON, user(i + 1));
+    for (int i = 0; i < n; i++) {
+        AWAIT_OK(&a[i]);
+        ck_assert_int_eq(a[i].t.answer, COUPON_LINE_ACCEPTED);
+        if (at)
+            at[i] = a[i].t.requested_at_us;
+    }
+    mem_free(a);
+}
+
+void check_users(const struct taken *t, int64_t first, size_t n)
+{
+    ck_assert_uint_eq(t->t.n, n);
+    for (size_t i = 0; i < n; i++)
+        ck_assert_int_eq(t->m[i].user_id, user(first) + (int64_t)i);
+}
+
+bool listed(void)
+{
+    int64_t ids[10];
+    size_t n = list(ids, 10);
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] == COUPON)
+            return true;
+    return false;
+}
+
+void add_case(Suite *s, const char *name, const TTest *const *tests)
+{
+    TCase *t = tcase_create(name);
+    tcase_set_timeout(t, 60);
+    tcase_add_checked_fixture(t, contract_open, contract_close);
+    for (; *tests; tests++)
+        tcase_add_test(t, *tests);
+    suite_add_tcase(s, t);
+}

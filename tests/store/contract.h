@@ -11,7 +11,7 @@
 
 #define ZONE "Asia/Seoul" /* of the process, for the ranking's days */
 
-/* --- the ground ---------------------------------------------------------------------------------------------------------- */
+/* --- the ground --- */
 extern struct loop *contract_loop;
 extern struct store *contract_store;
 void contract_open(void);  /* fixture: a store on an empty Redis, PostgreSQL without requests */
@@ -27,7 +27,7 @@ void contract_request_stored(int64_t coupon_id, int64_t user_id, int64_t request
 /* Both grounds read "now" as Redis does. */
 int64_t contract_now_us(void);
 
-/* --- calls that wait for their answer -------------------------------------------------------------------------------------- */
+/* --- calls that wait for their answer --- */
 struct answer { /* of a store_done_fn */
     bool fired;
     struct error e;
@@ -82,8 +82,19 @@ struct standing standing_of(int64_t user_id);
 /* Coupons that have a line, into ids. */
 size_t list(int64_t *ids, size_t most);
 
-Suite *coupon_line_contract_suite(void);
-Suite *coupon_line_model_suite(void); /* random calls against a model */
+int64_t user(int64_t i); /* 1000 + i */
+/* Requests of user(1) .. user(n), in this order, all accepted; requestedAt into at[0 .. n - 1] unless NULL. */
+void fill(int n, int64_t *at);
+/* n members were taken: user(first) and those after him. */
+void check_users(const struct taken *t, int64_t first, size_t n);
+bool listed(void); /* COUPON has a line */
+
+/* Add a case with the ground as its fixture; tests end with NULL. */
+void add_case(Suite *s, const char *name, const TTest *const *tests);
+
+Suite *coupon_line_contract_suite(void);  /* accept, members from outside, loss of Redis */
+Suite *coupon_drain_contract_suite(void); /* drain and results */
+Suite *coupon_line_model_suite(void);     /* random calls against a model */
 Suite *ranking_contract_suite(void);
 
 #endif

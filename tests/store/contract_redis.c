@@ -52,7 +52,7 @@ static void close_pool(void)
     pg_pool_free(pool);
 }
 
-/* --- raw commands ---------------------------------------------------------------------------------------------------------- */
+/* --- raw commands --- */
 
 struct said {
     bool fired;
@@ -120,7 +120,7 @@ int64_t raw_i64(const char *fmt, ...)
     return v;
 }
 
-/* --- fixture ----------------------------------------------------------------------------------------------------------------- */
+/* --- fixture --- */
 
 static void set_zone(void)
 {
@@ -232,7 +232,7 @@ int64_t contract_now_us(void)
     return clock_real_us();
 }
 
-/* --- what others do -------------------------------------------------------------------------------------------------------------- */
+/* --- what others do --- */
 
 void contract_redis_lost(void)
 {

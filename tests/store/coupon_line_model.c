@@ -53,7 +53,7 @@ static uint64_t draw(uint64_t bound)
     return (seed >> 11) % bound;
 }
 
-/* --- the model -------------------------------------------------------------------------------------------------------------- */
+/* --- the model --- */
 
 static struct request *active(int64_t user)
 {
@@ -104,7 +104,7 @@ static struct request *request_new(int64_t user)
     return r;
 }
 
-/* --- steps -------------------------------------------------------------------------------------------------------------------- */
+/* --- steps --- */
 
 static void step_add(void)
 {
