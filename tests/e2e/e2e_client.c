@@ -257,20 +257,21 @@ const char *text_at(const struct answer *a, const char *path)
     return json_string_value(v);
 }
 
-struct answer *expect(int status, struct answer *a)
+struct answer *expect_at(const char *file, int line, int status, struct answer *a)
 {
-    ck_assert_msg(a->status == status, "status %d instead of %d: %s", a->status, status,
+    ck_assert_msg(a->status == status, "%s:%d: status %d instead of %d: %s", file, line, a->status, status,
                   a->body ? a->body : "(no answer)");
     return a;
 }
 
-struct answer *expect_error(int status, const char *code, const char *message, struct answer *a)
+struct answer *expect_error_at(const char *file, int line, int status, const char *code, const char *message,
+                               struct answer *a)
 {
-    expect(status, a);
-    ck_assert_msg(a->json != NULL, "no JSON: %s", a->body);
-    ck_assert_str_eq(text_at(a, "code"), code);
-    if (message)
-        ck_assert_str_eq(text_at(a, "message"), message);
+    expect_at(file, line, status, a);
+    ck_assert_msg(a->json != NULL, "%s:%d: no JSON: %s", file, line, a->body);
+    ck_assert_msg(strcmp(text_at(a, "code"), code) == 0 &&
+                      (!message || strcmp(text_at(a, "message"), message) == 0),
+                  "%s:%d: not %s %s: %s", file, line, code, message ? message : "", a->body);
     return a;
 }
 

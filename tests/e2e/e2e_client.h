@@ -32,9 +32,12 @@ int64_t int_at(const struct answer *a, const char *path);      /* fails the test
 const char *text_at(const struct answer *a, const char *path); /* NULL for null */
 
 /* Fail the test, with the answer's text, unless it has this status. Returns its argument. */
-struct answer *expect(int status, struct answer *a);
+#define expect(status, a) expect_at(__FILE__, __LINE__, status, a)
+struct answer *expect_at(const char *file, int line, int status, struct answer *a);
 /* The same for an error of the contract: status, code and, unless NULL, message. */
-struct answer *expect_error(int status, const char *code, const char *message, struct answer *a);
+#define expect_error(status, code, message, a) expect_error_at(__FILE__, __LINE__, status, code, message, a)
+struct answer *expect_error_at(const char *file, int line, int status, const char *code, const char *message,
+                               struct answer *a);
 
 /* --- raw connections ------------------------------------------------------------------------------------------------ */
 

@@ -27,22 +27,6 @@ static size_t answered_orders_exist(const struct flood_item *items, size_t n)
     return count;
 }
 
-/* Every request that was answered 202 has one decision. */
-static void accepted_are_decided(int64_t coupon, const struct flood_item *items, size_t n, int64_t first_user)
-{
-    lines_end(40);
-    for (size_t i = 0; i < n; i++) {
-        if (items[i].answer->status != 202)
-            continue;
-        ck_assert_int_eq(
-            sql_int("SELECT count(*) FROM coupon_requests WHERE coupon_id = %lld AND user_id = %lld AND"
-                    " ticket = %lld AND outcome IS NOT NULL",
-                    (long long)coupon, (long long)first_user + (long long)i,
-                    (long long)int_at(items[i].answer, "ticket")),
-            1);
-    }
-}
-
 /* --- stop and death ----------------------------------------------------------------------------------------------------- */
 
 /* SIGTERM in the middle of a flood: what was accepted is done, the rest is refused or not connected, nothing in between. */

@@ -81,6 +81,7 @@ static void become_rushd(const struct node *n, const char *const *arguments)
     dup2(log, 1);
     dup2(log, 2);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    signal(SIGPIPE, SIG_DFL); /* as a shell starts it */
     execv(text("%s/src/app/rushd", e2e_env("RUSHD_TEST_BUILDDIR")), (char *const *)argv);
     fprintf(stderr, "rushd cannot be started: %s\n", strerror(errno));
     _exit(127);

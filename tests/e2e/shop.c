@@ -209,6 +209,21 @@ void lines_end(int seconds)
     WAIT_UNTIL(seconds, lines_are_empty());
 }
 
+void accepted_are_decided(int64_t coupon, const struct flood_item *items, size_t n, int64_t first_user)
+{
+    lines_end(40);
+    for (size_t i = 0; i < n; i++) {
+        if (items[i].answer->status != 202)
+            continue;
+        ck_assert_int_eq(
+            sql_int("SELECT count(*) FROM coupon_requests WHERE coupon_id = %lld AND user_id = %lld AND"
+                    " ticket = %lld AND outcome IS NOT NULL",
+                    (long long)coupon, (long long)first_user + (long long)i,
+                    (long long)int_at(items[i].answer, "ticket")),
+            1);
+    }
+}
+
 void outbox_ends(int seconds)
 {
     WAIT_UNTIL(seconds, sql_int("SELECT count(*) FROM outbox") == 0);

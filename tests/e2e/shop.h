@@ -59,6 +59,8 @@ void books_agree(void);
 void books_forget_ranking(int64_t product_id);
 /* Wait until every accepted coupon request is decided and no line holds anybody. */
 void lines_end(int seconds);
+/* The same, then check that every request of a coupon_flood() that was answered 202 has one decision. */
+void accepted_are_decided(int64_t coupon_id, const struct flood_item *items, size_t n, int64_t first_user);
 /* Wait until every event of the orders has been published. */
 void outbox_ends(int seconds);
 

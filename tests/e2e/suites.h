@@ -9,6 +9,7 @@ Suite *coupon_suite(void);
 Suite *error_suite(void);
 Suite *event_suite(void);
 Suite *life_suite(void);
+Suite *outage_suite(void);
 Suite *read_suite(void);
 
 #endif

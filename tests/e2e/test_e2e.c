@@ -1,5 +1,6 @@
 /* rushd as a user runs it: processes, real services, real sockets. RUSHD_TEST_MODE says how events travel; arguments
  * are names of the suites to run, by default all. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +13,8 @@ static const struct {
     const char *name;
     Suite *(*suite)(void);
 } all[] = {
-    {"order", order_suite}, {"coupon", coupon_suite}, {"error", error_suite},
-    {"read", read_suite},   {"event", event_suite},   {"life", life_suite},
+    {"order", order_suite}, {"coupon", coupon_suite}, {"error", error_suite},   {"read", read_suite},
+    {"event", event_suite}, {"life", life_suite},     {"outage", outage_suite},
 };
 
 static bool wanted(const char *name, int argc, char **argv)
@@ -28,6 +29,7 @@ int main(int argc, char **argv)
 {
     Suite *suites[E2E_LEN(all) + 1] = {0};
     size_t n = 0;
+    signal(SIGPIPE, SIG_IGN); /* libraries write to services that tests end */
     e2e_env("RUSHD_TEST_PG_URL");
     e2e_env("RUSHD_TEST_REDIS_SOCKET");
     e2e_env("RUSHD_TEST_BUILDDIR");
