@@ -68,27 +68,58 @@ struct event_sink kafka_ports_sink(struct kafka_ports *p)
 
 /* --- dead letters --- */
 
+/* What it points to is the caller's and lives until done. */
 struct dead {
+    struct kafka_ports *ports;
+    const struct event_message *message;
+    const char *group, *exception, *reason;
     void (*done)(void *arg, const struct error *e);
     void *arg;
+    int32_t partition; /* the message's own, then -1: any */
+    struct loop_task task;
+    struct error error;
 };
 
-static void on_dead_report(void *arg, uint64_t id, const struct kafka_report_info *info)
+static void dead_send(struct dead *d);
+
+static void dead_end(struct dead *d, const struct error *e)
 {
-    struct dead *d = arg;
-    const struct error *e = NULL;
-    if (info->outcome != KAFKA_DELIVERED)
-        e = &info->error;
     d->done(d->arg, e);
     mem_free(d);
 }
 
+/* The dead letters' topic was made with fewer partitions than the topic: any one is better than none. */
+static bool dead_again(struct dead *d, const struct error *e)
+{
+    if (d->partition < 0 || strcmp(e->code, "UNKNOWN_PARTITION") != 0)
+        return false;
+    d->partition = -1;
+    dead_send(d);
+    return true;
+}
+
+static void on_dead_report(void *arg, uint64_t id, const struct kafka_report_info *info)
+{
+    struct dead *d = arg;
+    if (info->outcome == KAFKA_DELIVERED)
+        dead_end(d, NULL);
+    else if (info->outcome != KAFKA_NOT_DELIVERED || !dead_again(d, &info->error))
+        dead_end(d, &info->error);
+}
+
+/* A send that is refused at once is told at the end of the turn. */
+static void tell_refused(void *arg)
+{
+    struct dead *d = arg;
+    dead_end(d, &d->error);
+}
+
 /* Integers stand there in big endian, as Java's ByteBuffer writes them. */
-static size_t dead_headers(struct kafka_header *out, const struct event_message *m, const char *group,
-                           const char *exception, const char *reason, uint32_t *partition, uint64_t *offset,
-                           uint64_t *timestamp)
+static size_t dead_headers(struct kafka_header *out, const struct dead *d, uint32_t *partition,
+                           uint64_t *offset, uint64_t *timestamp)
 {
     static const char created[] = "CreateTime";
+    const struct event_message *m = d->message;
     size_t n = 0;
     for (size_t i = 0; i < m->nheaders && n < HEADERS_MAX - 10; i++)
         if (!str_starts_with(m->headers[i].name,
@@ -102,50 +133,43 @@ static size_t dead_headers(struct kafka_header *out, const struct event_message 
     out[n++] = (struct kafka_header){"kafka_dlt-original-offset", offset, sizeof *offset};
     out[n++] = (struct kafka_header){"kafka_dlt-original-timestamp", timestamp, sizeof *timestamp};
     out[n++] = (struct kafka_header){"kafka_dlt-original-timestamp-type", created, sizeof created - 1};
-    out[n++] = (struct kafka_header){"kafka_dlt-original-consumer-group", group, strlen(group)};
-    out[n++] = (struct kafka_header){"kafka_dlt-exception-fqcn", exception, strlen(exception)};
-    out[n++] = (struct kafka_header){"kafka_dlt-exception-message", reason, strlen(reason)};
-    out[n++] = (struct kafka_header){"kafka_dlt-exception-stacktrace", reason, strlen(reason)};
+    out[n++] = (struct kafka_header){"kafka_dlt-original-consumer-group", d->group, strlen(d->group)};
+    out[n++] = (struct kafka_header){"kafka_dlt-exception-fqcn", d->exception, strlen(d->exception)};
+    out[n++] = (struct kafka_header){"kafka_dlt-exception-message", d->reason, strlen(d->reason)};
+    out[n++] = (struct kafka_header){"kafka_dlt-exception-stacktrace", d->reason, strlen(d->reason)};
     return n;
 }
 
-/* A send that is refused at once is told at the end of the turn, through the same callback. */
-struct refused {
-    struct loop_task task;
-    struct dead dead;
-    struct error error;
-};
-
-static void tell_refused(void *arg)
+static void dead_send(struct dead *d)
 {
-    struct refused *r = arg;
-    r->dead.done(r->dead.arg, &r->error);
-    mem_free(r);
+    const struct event_message *m = d->message;
+    struct kafka_header headers[HEADERS_MAX];
+    uint32_t partition;
+    uint64_t offset, timestamp;
+    size_t n = dead_headers(headers, d, &partition, &offset, &timestamp);
+    struct buf topic = BUF_INIT;
+    buf_printf(&topic, "%s%s", m->topic, d->ports->suffix);
+    if (!kafka_producer_send(d->ports->producer, buf_str(&topic), d->partition, m->key, m->value, headers, n,
+                             on_dead_report, d, 0, &d->error) &&
+        !dead_again(d, &d->error))
+        loop_defer(d->ports->loop, &d->task);
+    buf_free(&topic);
 }
 
 static void dead_put(void *self, const struct event_message *m, const char *group, const char *exception,
                      const char *reason, void (*done)(void *arg, const struct error *e), void *arg)
 {
-    struct kafka_ports *p = self;
-    struct kafka_header headers[HEADERS_MAX];
-    uint32_t partition;
-    uint64_t offset, timestamp;
-    size_t n = dead_headers(headers, m, group, exception, reason, &partition, &offset, &timestamp);
-    struct buf topic = BUF_INIT;
-    buf_printf(&topic, "%s%s", m->topic, p->suffix);
-    struct dead *d = mem_alloc(sizeof *d);
-    *d = (struct dead){done, arg};
-    struct error e = ERROR_INIT;
-    if (!kafka_producer_send(p->producer, buf_str(&topic), m->partition, m->key, m->value, headers, n,
-                             on_dead_report, d, 0, &e)) {
-        struct refused *r = mem_zalloc(sizeof *r);
-        r->dead = *d;
-        r->error = e;
-        r->task = (struct loop_task){.run = tell_refused, .arg = r};
-        loop_defer(p->loop, &r->task);
-        mem_free(d);
-    }
-    buf_free(&topic);
+    struct dead *d = mem_zalloc(sizeof *d);
+    *d = (struct dead){.ports = self,
+                       .message = m,
+                       .group = group,
+                       .exception = exception,
+                       .reason = reason,
+                       .done = done,
+                       .arg = arg,
+                       .partition = m->partition,
+                       .task = {.run = tell_refused, .arg = d}};
+    dead_send(d);
 }
 
 struct dead_letter_port kafka_ports_dead_letters(struct kafka_ports *p)

@@ -113,8 +113,10 @@ static void source_done(void *self, uint64_t batch_id, enum event_outcome outcom
     line->out = 0;
     mem_free(line->messages);
     line->messages = NULL;
-    line->attempt = outcome == EVENT_RETRY ? (count ? 1 : line->attempt + 1)
-                                           : (count || outcome == EVENT_DONE ? 0 : line->attempt);
+    if (count || outcome == EVENT_DONE)
+        line->attempt = 0; /* a new head */
+    if (outcome == EVENT_RETRY)
+        line->attempt++;
     for (size_t i = 0; i < count; i++)
         report_first(line, EVENT_DELIVERED, &none);
     if (outcome != EVENT_DONE)

@@ -87,7 +87,7 @@ struct event_handler {
 
 /* --- dead letters --- */
 /* Move a message to <topic>-dlt with Spring's kafka_dlt-* headers (or to table dead_letters in local mode).
- * done: kind NONE when it is safe there. */
+ * done: kind NONE (or e NULL) when it is safe there; never before put returns. Message and texts stay valid until then. */
 struct dead_letter_ops {
     void (*put)(void *self, const struct event_message *m, const char *group, const char *exception,
                 const char *reason, void (*done)(void *arg, const struct error *e), void *arg);
