@@ -59,7 +59,7 @@ tap_check "and its values hold" takes source-tuning.properties 'kafka.producer.c
     'management.endpoints.web.exposure.include = health,info,metrics,prometheus' \
     'logging.level.org.apache.kafka = INFO' 'logging.level.org.springframework.kafka = DEBUG' \
     'logging.level.kr.hhplus.be.server.shared.kafka = DEBUG'
-cp "$data/source-application.properties" "$work/typo"
+cat "$data/source-application.properties" >"$work/typo"
 echo 'spring.kafka.consumer.max-pol-records = 10' >>"$work/typo"
 "$rushd" -c "$work/typo" --check >"$work/out" 2>"$work/err"
 tap_check "a key that neither knows still stops the start" tap_is $? 78
