@@ -437,6 +437,10 @@ static bool check_kafka(struct error *e)
         return fail(e, "kafka.producer.linger.ms must not be longer than kafka.producer.delivery.timeout.ms");
     if (!check_topics(e))
         return false;
+    bool queue = app_config.roles & ROLE_QUEUE, consumers = app_config.roles & ROLE_CONSUMERS;
+    if (app_config.publisher == PUBLISHER_LOCAL && queue != consumers)
+        return fail(e, "event.publisher.type = local hands events over inside the process: node.roles must "
+                       "have both queue and consumers, or neither");
     if (app_config_embedded() && app_config.roles != (ROLE_API | ROLE_QUEUE | ROLE_CONSUMERS))
         return fail(e, "kafka.bootstrap-servers = embedded lives in one process: node.roles must be "
                        "api,queue,consumers");

@@ -78,6 +78,8 @@ static void on_schema(void *arg, enum schema_state state, int version, const cha
 {
     struct node *n = arg;
     n->schema_checking = false;
+    if (n->state == NODE_STOPPING)
+        return;
     bool was_ok = n->schema_ok;
     if (e && e->kind != ERROR_NONE) {
         n->schema_ok = false;
@@ -91,8 +93,8 @@ static void on_schema(void *arg, enum schema_state state, int version, const cha
         n->migrating = true;
         schema_migrate(n->store, app_config.server.time_zone, on_migrate_step, on_migrated, n);
     }
+    node_work(n); /* also to stop it, when the schema became another one during an outage */
     if (n->schema_ok && !was_ok) {
-        node_work(n);
         node_consumers_start(n);
         check_settings(n);
         check_ready(n);
@@ -110,6 +112,8 @@ static void check_schema(struct node *n)
 static void on_pg_state(void *arg, bool ready, const char *reason)
 {
     struct node *n = arg;
+    if (n->state == NODE_STOPPING)
+        return;
     if (ready) {
         check_schema(n);
         return;
@@ -123,6 +127,8 @@ static void on_pg_state(void *arg, bool ready, const char *reason)
 static void on_redis_state(void *arg, bool ready, const char *reason)
 {
     struct node *n = arg;
+    if (n->state == NODE_STOPPING)
+        return;
     component_set(&n->redis_part, ready ? COMPONENT_UP : COMPONENT_DOWN, ready ? NULL : reason);
     if (!ready)
         return;

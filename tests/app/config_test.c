@@ -244,6 +244,12 @@ static const struct {
     {"kafka.consumer.group.*: a name is needed", {"kafka.consumer.group.coupon-issue="}},
     {"kafka.consumer.group.*: two groups have the same name",
      {"kafka.consumer.group.coupon-issue=data-platform-group"}},
+    {"event.publisher.type = local hands events over inside the process: node.roles must have both queue and "
+     "consumers, or neither",
+     {"event.publisher.type=local", "node.roles=api,queue"}},
+    {"event.publisher.type = local hands events over inside the process: node.roles must have both queue and "
+     "consumers, or neither",
+     {"event.publisher.type=local", "node.roles=consumers"}},
     {"kafka.bootstrap-servers = embedded lives in one process: node.roles must be api,queue,consumers",
      {"kafka.bootstrap-servers=embedded", "node.roles=api,queue"}},
     {"kafka.producer.delivery.timeout.ms must be shorter than coupon.queue.lease",
