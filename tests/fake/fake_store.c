@@ -47,7 +47,10 @@ const char *fake_call_name(enum fake_call call)
         [FAKE_LINE_DECIDED] = "LINE_DECIDED",
         [FAKE_LINE_STATUS] = "LINE_STATUS",
         [FAKE_LINE_INFO] = "LINE_INFO",
+        [FAKE_LINE_RESTORE] = "LINE_RESTORE",
+        [FAKE_REDIS_MARK] = "REDIS_MARK",
         [FAKE_RANKING_APPLY] = "RANKING_APPLY",
+        [FAKE_RANKING_FORGET] = "RANKING_FORGET",
         [FAKE_RANKING_OFFSET] = "RANKING_OFFSET",
         [FAKE_RANKING_TOP] = "RANKING_TOP",
     };

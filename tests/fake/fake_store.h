@@ -53,7 +53,10 @@ enum fake_call {
     FAKE_LINE_DECIDED,
     FAKE_LINE_STATUS,
     FAKE_LINE_INFO,
+    FAKE_LINE_RESTORE, /* all that rebuild.h does to lines and issued sets */
+    FAKE_REDIS_MARK,
     FAKE_RANKING_APPLY,
+    FAKE_RANKING_FORGET,
     FAKE_RANKING_OFFSET,
     FAKE_RANKING_TOP,
     FAKE_CALLS,
@@ -197,7 +200,7 @@ struct fake_dead_letter {
     const char *topic, *payload, *reason;
 };
 
-struct fake_lines;   /* waiting lines: fake_coupon_line.c */
+struct fake_lines;   /* waiting lines: fake_line.h */
 struct fake_ranking; /* ranking: fake_ranking.c */
 
 struct store {
@@ -272,6 +275,23 @@ struct fake_request *fake_request_find(struct store *s, int64_t coupon_id, int64
                                        int64_t requested_at_us);
 /* Hold an Idempotency-Key as a transaction of another node would; NULL route gives all of them back. */
 void fake_claim(struct store *s, const char *route, int64_t user_id, const char *key);
+
+/* --- Redis, past the calls --- */
+
+/* Everything in Redis is gone. */
+void fake_redis_lost(struct store *s);
+/* What other programs do to a line: a member of any spelling and score, or one less (false: it is not there). */
+void fake_line_outside_add(struct store *s, int64_t coupon_id, struct slice member, double score);
+bool fake_line_outside_remove(struct store *s, int64_t coupon_id, struct slice member);
+/* The last instant that the line gave out: ahead of the clock after it was put back. */
+void fake_line_last_score(struct store *s, int64_t coupon_id, int64_t us);
+/* The drain's lease ends now. */
+void fake_line_lease_ends(struct store *s, int64_t coupon_id);
+size_t fake_line_waiting(struct store *s, int64_t coupon_id);
+size_t fake_line_in_flight(struct store *s, int64_t coupon_id);
+const char *fake_line_result(struct store *s, int64_t coupon_id, int64_t user_id); /* NULL: none */
+bool fake_line_issued(struct store *s, int64_t coupon_id, int64_t user_id); /* he is in the issued set */
+void fake_line_issue(struct store *s, int64_t coupon_id, int64_t user_id);
 
 /* The invariants G1-G5 over all rows; true when they hold, else a line on standard error. */
 bool fake_store_sound(struct store *s);

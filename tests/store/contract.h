@@ -96,5 +96,6 @@ Suite *coupon_line_contract_suite(void);  /* accept, members from outside, loss 
 Suite *coupon_drain_contract_suite(void); /* drain and results */
 Suite *coupon_line_model_suite(void);     /* random calls against a model */
 Suite *ranking_contract_suite(void);
+Suite *fake_faults_suite(void); /* the fake only */
 
 #endif
