@@ -320,11 +320,16 @@ static void publish(struct outbox_publisher *p, int64_t order_id, struct slice p
     loop_defer(p->loop, &p->pump_task);
 }
 
+bool outbox_publishes(const struct outbox_publisher *p)
+{
+    return !p->cfg.per_topic_marks || p->relay_run;
+}
+
 void outbox_publish(struct outbox_publisher *p, int64_t order_id, struct slice payload,
                     const char *request_id)
 {
-    if (p->cfg.per_topic_marks && !p->relay_run)
-        return; /* local mode: the relay of the one worker node publishes it */
+    if (!outbox_publishes(p))
+        return;
     publish(p, order_id, payload, request_id, 0, false);
 }
 

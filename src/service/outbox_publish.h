@@ -22,6 +22,9 @@ struct outbox_publisher_config {
 /* Nothing is relayed before outbox_relay_run(). */
 struct outbox_publisher *outbox_publisher_new(struct loop *l, struct store *s, struct event_sink sink,
                                               const struct outbox_publisher_config *cfg);
+/* True if outbox_publish() publishes: in local mode a node that is not the worker leaves its orders to the
+ * relay of the one that is. */
+bool outbox_publishes(const struct outbox_publisher *p);
 /* Publish a committed order now; the payload is the outbox row's text (copied when it must wait). request_id
  * may be NULL. */
 void outbox_publish(struct outbox_publisher *p, int64_t order_id, struct slice payload,

@@ -270,6 +270,11 @@ static const struct pg_statement st_outbox = {
     "INSERT INTO outbox (order_id, payload, created_at, available_at)"
     " SELECT order_id, payload, " SQL_AT("$3") ", now() + interval '30 seconds'"
     " FROM unnest($1::bigint[], $2::text[]) AS x (order_id, payload)"};
+static const struct pg_statement st_outbox_due = {
+    "order_tx_outbox_due",
+    "INSERT INTO outbox (order_id, payload, created_at, available_at)"
+    " SELECT order_id, payload, " SQL_AT("$3") ", now()"
+    " FROM unnest($1::bigint[], $2::text[]) AS x (order_id, payload)"};
 static const struct pg_statement st_use = {
     "order_tx_use",
     "UPDATE user_coupons AS uc SET status = 'USED', used_at = " SQL_AT("$3") ", order_id = x.order_id"
@@ -391,7 +396,7 @@ static void write_ledger(const struct writer *w, const struct order_tx_ledger *l
 }
 
 /* The books of an order beside the ledger: history and outbox. */
-static void write_events(const struct writer *w, const struct order_tx_order *orders, size_t n)
+static void write_events(const struct writer *w, const struct order_tx_order *orders, size_t n, bool due)
 {
     struct buf *a = w->c->array;
     if (n == 0)
@@ -407,7 +412,7 @@ static void write_events(const struct writer *w, const struct order_tx_order *or
         pg_array_i64(&a[0], orders[i].id);
         pg_array_text(&a[1], orders[i].outbox_payload);
     }
-    write_rows(w, &st_outbox, n, STORE_TX_BUG);
+    write_rows(w, due ? &st_outbox_due : &st_outbox, n, STORE_TX_BUG);
 }
 
 static void write_uses(const struct writer *w, const struct order_tx_use *uses, size_t n)
@@ -451,7 +456,7 @@ void order_tx_write(struct order_tx *o, const struct order_tx_writes *writes)
     write_orders(&w, writes->orders, writes->norders);
     write_lines(&w, writes->lines, writes->nlines);
     write_ledger(&w, writes->ledger, writes->nledger);
-    write_events(&w, writes->orders, writes->norders);
+    write_events(&w, writes->orders, writes->norders, writes->outbox_due);
     write_uses(&w, writes->uses, writes->nuses);
     write_decided(&w, writes->decided, writes->ndecided);
     store_tx_step_end(&o->tx);

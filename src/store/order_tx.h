@@ -111,7 +111,8 @@ struct order_tx_decided { /* an answer to remember */
     const char *body;
 };
 struct order_tx_writes {
-    int64_t at_us; /* created_at of every row, its local day is the day of the sales */
+    int64_t at_us;   /* created_at of every row, its local day is the day of the sales */
+    bool outbox_due; /* a relay may publish the orders at once: nobody does so from memory */
     const struct order_tx_order *orders;
     size_t norders;
     const struct order_tx_line *lines;

@@ -38,7 +38,6 @@ static void services_are_there(void)
 /* Neither PostgreSQL nor Redis is there at the start: the node lives, says so, and works as soon as they come. */
 START_TEST(away_at_start)
 {
-    users_new(1, NULL);
     service("pg", "stop");
     service("redis", "stop");
     struct node *n = node_start("away", "");

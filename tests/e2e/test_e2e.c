@@ -14,7 +14,7 @@ static const struct {
     Suite *(*suite)(void);
 } all[] = {
     {"order", order_suite}, {"coupon", coupon_suite}, {"error", error_suite},   {"read", read_suite},
-    {"event", event_suite}, {"life", life_suite},     {"outage", outage_suite},
+    {"event", event_suite}, {"life", life_suite},     {"outage", outage_suite}, {"cluster", cluster_suite},
 };
 
 static bool wanted(const char *name, int argc, char **argv)

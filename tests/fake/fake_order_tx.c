@@ -383,10 +383,11 @@ static void write_orders(struct order_tx *tx)
         struct fake_order *o = FAKE_ADD(&s->orders);
         *o = (struct fake_order){w->orders[i], w->at_us};
         o->row.outbox_payload = payload;
-        *FAKE_ADD(&s->outbox) = (struct fake_outbox){.order_id = o->row.id,
-                                                     .payload = payload,
-                                                     .created_us = w->at_us,
-                                                     .available_us = clock_real_us() + 30000000};
+        *FAKE_ADD(&s->outbox) =
+            (struct fake_outbox){.order_id = o->row.id,
+                                 .payload = payload,
+                                 .created_us = w->at_us,
+                                 .available_us = clock_real_us() + (w->outbox_due ? 0 : 30000000)};
     }
     for (size_t i = 0; i < w->nlines; i++) {
         const char *name = fake_text(s, w->lines[i].product_name);
