@@ -15,14 +15,9 @@
 /* A node that gives up on a silent platform soon. */
 static void open_eager(void)
 {
-    shop_broken = true;
-    shop = node_start("event", text("data-platform.url = %s\n"
-                                    "data-platform.timeout = 700ms\n"
-                                    "data-platform.circuit.failure-threshold = 3\n"
-                                    "data-platform.circuit.open-for = 300ms\n",
-                                    platform_start()));
-    node_wait_consuming(shop);
-    shop_broken = false;
+    shop_open_with("event", "data-platform.timeout = 700ms\n"
+                            "data-platform.circuit.failure-threshold = 3\n"
+                            "data-platform.circuit.open-for = 300ms\n");
 }
 
 static json_t *value_of(const struct record *r)

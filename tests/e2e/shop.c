@@ -72,15 +72,19 @@ int64_t coupon_give(int64_t coupon_id, int64_t user_id)
 struct node *shop;
 bool shop_broken;
 
+void shop_open_with(const char *name, const char *extra)
+{
+    shop_broken = true;
+    tables();
+    shop = node_start(name, text("data-platform.url = %s\n%s", platform_start(), extra));
+    node_wait_consuming(shop);
+    shop_broken = false;
+}
+
 void shop_open(void)
 {
     static int count;
-    shop_broken = true;
-    tables();
-    const char *url = platform_start();
-    shop = node_start(text("shop%d", ++count), text("data-platform.url = %s\n", url));
-    node_wait_consuming(shop);
-    shop_broken = false;
+    shop_open_with(text("shop%d", ++count), "");
 }
 
 void shop_close(void)

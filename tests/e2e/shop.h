@@ -23,6 +23,7 @@ int64_t coupon_give(int64_t coupon_id, int64_t user_id);
  * that the node ends with status 0. */
 extern struct node *shop;
 void shop_open(void);
+void shop_open_with(const char *name, const char *extra); /* with further lines of configuration */
 void shop_close(void);
 extern bool shop_broken; /* opening or closing failed: Check says little about failed fixtures */
 /* A test case on a shop of its own, closed with the books in agreement. */

@@ -13,8 +13,9 @@ static const struct {
     const char *name;
     Suite *(*suite)(void);
 } all[] = {
-    {"order", order_suite}, {"coupon", coupon_suite}, {"error", error_suite},   {"read", read_suite},
-    {"event", event_suite}, {"life", life_suite},     {"outage", outage_suite}, {"cluster", cluster_suite},
+    {"order", order_suite}, {"coupon", coupon_suite}, {"error", error_suite},
+    {"read", read_suite},   {"event", event_suite},   {"peer", peer_suite},
+    {"life", life_suite},   {"outage", outage_suite}, {"cluster", cluster_suite},
 };
 
 static bool wanted(const char *name, int argc, char **argv)
