@@ -31,6 +31,7 @@ struct coupon_accepted {
 typedef void coupon_accept_fn(void *arg, const struct coupon_accepted *accepted, const struct refusal *why);
 void coupon_accept(struct coupon_accept *a, int64_t coupon_id, int64_t user_id, coupon_accept_fn *done,
                    void *arg);
+/* After the store has answered everything, before the cache; requests and questions that are left go without an answer. */
 void coupon_accept_free(struct coupon_accept *a);
 
 /* --- status: coupon_status.c --- */
@@ -57,13 +58,16 @@ void coupon_status(struct coupon_accept *a, int64_t coupon_id, int64_t user_id,
 struct coupon_drain;
 struct coupon_drain *coupon_drain_new(struct loop *l, struct store *s, struct coupon_cache *cache,
                                       struct event_sink sink, const struct coupon_config *cfg);
-void coupon_drain_run(struct coupon_drain *d,
-                      bool run); /* start or stop draining (role queue, stop of the node) */
+/* Start or stop draining, and with it the writing of coupon:info (role queue). Stopped without coupon_drain_stop() the
+ * leases end by themselves. */
+void coupon_drain_run(struct coupon_drain *d, bool run);
 /* Requests of a coupon that were published per second lately; 0 when it has not been drained here. For
  * estimates. */
 double coupon_drain_rate(const struct coupon_drain *d, int64_t coupon_id);
-/* Stop: wait for the reports, give the leases up; stopped fires once, at the latest at the deadline. */
+/* Stop: wait for the reports, give the leases up; stopped fires once, never before this returns, at the latest at the
+ * deadline. Call it once. */
 void coupon_drain_stop(struct coupon_drain *d, int64_t deadline_ms, void (*stopped)(void *arg), void *arg);
+/* After sink and store have answered everything, before the cache. */
 void coupon_drain_free(struct coupon_drain *d);
 void coupon_accept_use_rates(struct coupon_accept *a, struct coupon_drain *d);
 

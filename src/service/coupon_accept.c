@@ -25,8 +25,10 @@ LOG_DEFINE(log_accept, "rushd.coupon.accept");
 #define INSERT_TIMEOUT_MS 5000
 
 struct accept {
-    TAILQ_ENTRY(accept) link;
+    LIST_ENTRY(accept) all;
+    TAILQ_ENTRY(accept) link; /* to_insert, an insert, or invalid */
     struct coupon_accept *owner;
+    int64_t insert_until_us; /* later the client has given up: the place is given back instead */
     int64_t coupon_id, user_id;
     enum refusal_code verdict; /* why the coupon cannot be had now; NONE: it can */
     struct coupon_line_ticket ticket;
@@ -38,6 +40,7 @@ struct accept {
 struct insert {
     struct coupon_accept *owner;
     struct accepts list;
+    size_t n;
 };
 
 static const struct metric_def outcome_def = {.name = "rushd.coupon.requests",
@@ -50,12 +53,18 @@ static void count(const char *outcome)
     metric_add(metric_series(metric_register(&outcome_def), &outcome), 1);
 }
 
+static void finish(struct accept *a, const struct coupon_accepted *accepted, const struct refusal *why)
+{
+    LIST_REMOVE(a, all);
+    a->done(a->arg, accepted, why);
+    mem_free(a);
+}
+
 static void finish_refused(struct accept *a, enum refusal_code code)
 {
-    count(refusal_word(code));
     const struct refusal why = {.code = code};
-    a->done(a->arg, NULL, &why);
-    mem_free(a);
+    count(refusal_word(code));
+    finish(a, NULL, &why);
 }
 
 int64_t coupon_estimate_s(const struct coupon_accept *a, int64_t coupon_id, int64_t position)
@@ -67,8 +76,8 @@ int64_t coupon_estimate_s(const struct coupon_accept *a, int64_t coupon_id, int6
     double measured = a->drain ? coupon_drain_rate(a->drain, coupon_id) : 0;
     if (per_second <= 0 || (measured > 0 && measured < per_second))
         per_second = measured > 0 ? measured : (double)a->cfg.window * 1000 / (double)a->cfg.interval_ms;
-    int64_t seconds = (int64_t)((double)position / per_second);
-    return seconds + 1;
+    double seconds = (double)position / per_second + 1, most = (double)a->cfg.ttl_ms / 1000;
+    return (int64_t)(seconds < most ? seconds : most); /* a line that does not move ends by its ttl */
 }
 
 static void finish_accepted(struct accept *a)
@@ -76,13 +85,10 @@ static void finish_accepted(struct accept *a)
     count("accepted");
     const struct coupon_accepted accepted = {a->ticket.ticket, a->ticket.position, a->ticket.size,
                                              coupon_estimate_s(a->owner, a->coupon_id, a->ticket.position)};
-    a->done(a->arg, &accepted, NULL);
-    mem_free(a);
+    finish(a, &accepted, NULL);
 }
 
 /* --- durable --- */
-
-static void insert_rows(void *arg);
 
 static void on_cancelled(void *arg, bool removed, const struct error *e)
 {
@@ -90,23 +96,47 @@ static void on_cancelled(void *arg, bool removed, const struct error *e)
     finish_refused(arg, certain ? REFUSAL_SERVICE_UNAVAILABLE : REFUSAL_OUTCOME_UNKNOWN);
 }
 
-static void on_inserted(void *arg, const struct error *e)
+static void cancel(struct accept *a)
 {
-    struct insert *in = arg;
-    struct coupon_accept *o = in->owner;
-    bool ok = !e || e->kind == ERROR_NONE;
-    if (!ok)
-        log_warn(&log_accept, "accepted requests could not be written", LOG_ERR(e));
+    coupon_line_cancel(a->owner->store, a->coupon_id, a->user_id, a->ticket.requested_at_us, on_cancelled, a);
+}
+
+/* Is it the data of some row, so that the others can be written? */
+static bool data_error(const struct error *e)
+{
+    return e->kind == ERROR_PERMANENT && (strncmp(e->code, "22", 2) == 0 || strncmp(e->code, "23", 2) == 0);
+}
+
+static void end_insert(struct insert *in, const struct error *e)
+{
     struct accept *a;
     while ((a = TAILQ_FIRST(&in->list))) {
         TAILQ_REMOVE(&in->list, a, link);
-        if (ok)
+        if (!e)
             finish_accepted(a);
         else if (e->kind == ERROR_UNKNOWN)
             finish_refused(a, REFUSAL_OUTCOME_UNKNOWN);
         else
-            coupon_line_cancel(o->store, a->coupon_id, a->user_id, a->ticket.requested_at_us, on_cancelled,
-                               a);
+            cancel(a);
+    }
+}
+
+static void on_inserted(void *arg, const struct error *e)
+{
+    struct insert *in = arg;
+    struct coupon_accept *o = in->owner;
+    if (!e || e->kind == ERROR_NONE) {
+        o->insert_limit = o->insert_limit * 2 < INSERT_MAX ? o->insert_limit * 2 : INSERT_MAX;
+        end_insert(in, NULL);
+    } else {
+        log_warn(&log_accept, "accepted requests could not be written", LOG_ERR(e), LOG_I("requests", in->n));
+        if (data_error(e) && in->n > 1) { /* again in halves, in their order */
+            o->insert_limit = in->n / 2;
+            TAILQ_CONCAT(&in->list, &o->to_insert, link);
+            TAILQ_CONCAT(&o->to_insert, &in->list, link);
+        } else {
+            end_insert(in, e);
+        }
     }
     mem_free(in);
     o->inserting = false;
@@ -122,19 +152,26 @@ static void insert_rows(void *arg)
     struct insert *in = mem_zalloc(sizeof *in);
     in->owner = o;
     TAILQ_INIT(&in->list);
-    struct coupon_request_row *rows = mem_array(INSERT_MAX, sizeof *rows);
-    size_t n = 0;
+    struct coupon_request_row *rows = mem_array(o->insert_limit, sizeof *rows);
+    int64_t now = clock_mono_us();
     struct accept *a;
-    while (n < INSERT_MAX && (a = TAILQ_FIRST(&o->to_insert))) {
+    while (in->n < o->insert_limit && (a = TAILQ_FIRST(&o->to_insert))) {
         TAILQ_REMOVE(&o->to_insert, a, link);
+        if (now > a->insert_until_us) {
+            cancel(a);
+            continue;
+        }
         TAILQ_INSERT_TAIL(&in->list, a, link);
-        rows[n++] = (struct coupon_request_row){.coupon_id = a->coupon_id,
-                                                .user_id = a->user_id,
-                                                .requested_at_us = a->ticket.requested_at_us,
-                                                .ticket = a->ticket.ticket};
+        rows[in->n++] = (struct coupon_request_row){.coupon_id = a->coupon_id,
+                                                    .user_id = a->user_id,
+                                                    .requested_at_us = a->ticket.requested_at_us,
+                                                    .ticket = a->ticket.ticket};
     }
-    o->inserting = true;
-    coupon_request_insert(o->store, rows, n, INSERT_TIMEOUT_MS, on_inserted, in);
+    o->inserting = in->n > 0;
+    if (in->n)
+        coupon_request_insert(o->store, rows, in->n, INSERT_TIMEOUT_MS, on_inserted, in);
+    else
+        mem_free(in);
     mem_free(rows);
 }
 
@@ -168,6 +205,7 @@ static void on_added(void *arg, const struct coupon_line_ticket *t, const struct
             finish_accepted(a);
             break;
         }
+        a->insert_until_us = clock_mono_us() + INSERT_TIMEOUT_MS * 1000;
         TAILQ_INSERT_TAIL(&o->to_insert, a, link);
         loop_defer(o->loop, &o->insert_task);
     }
@@ -227,6 +265,7 @@ void coupon_accept(struct coupon_accept *o, int64_t coupon_id, int64_t user_id, 
 {
     struct accept *a = mem_zalloc(sizeof *a);
     *a = (struct accept){.owner = o, .coupon_id = coupon_id, .user_id = user_id, .done = done, .arg = arg};
+    LIST_INSERT_HEAD(&o->requests, a, all);
     if (user_id <= 0 || coupon_id <= 0) {
         a->verdict = user_id <= 0 ? REFUSAL_INVALID_COUPON_USER_ID : REFUSAL_INVALID_COUPON_ID;
         TAILQ_INSERT_TAIL(&o->invalid, a, link);
@@ -244,8 +283,11 @@ struct coupon_accept *coupon_accept_new(struct loop *l, struct store *s, struct 
     o->store = s;
     o->cache = cache;
     o->cfg = *cfg;
+    LIST_INIT(&o->requests);
+    LIST_INIT(&o->questions);
     TAILQ_INIT(&o->to_insert);
     TAILQ_INIT(&o->invalid);
+    o->insert_limit = INSERT_MAX;
     o->insert_task = (struct loop_task){.run = insert_rows, .arg = o};
     o->invalid_task = (struct loop_task){.run = send_invalid, .arg = o};
     return o;
@@ -256,22 +298,17 @@ void coupon_accept_use_rates(struct coupon_accept *a, struct coupon_drain *d)
     a->drain = d;
 }
 
-static void drop(struct accepts *list)
-{
-    struct accept *a;
-    while ((a = TAILQ_FIRST(list))) {
-        TAILQ_REMOVE(list, a, link);
-        mem_free(a);
-    }
-}
-
 void coupon_accept_free(struct coupon_accept *o)
 {
     if (!o)
         return;
     loop_defer_cancel(o->loop, &o->insert_task);
     loop_defer_cancel(o->loop, &o->invalid_task);
-    drop(&o->to_insert);
-    drop(&o->invalid);
+    struct accept *a;
+    while ((a = LIST_FIRST(&o->requests))) {
+        LIST_REMOVE(a, all);
+        mem_free(a);
+    }
+    coupon_status_drop(o);
     mem_free(o);
 }

@@ -7,6 +7,7 @@
 #include "service/coupon.h"
 
 struct accept;
+struct status;
 TAILQ_HEAD(accepts, accept);
 
 struct coupon_accept {
@@ -15,9 +16,13 @@ struct coupon_accept {
     struct coupon_cache *cache;
     struct coupon_drain *drain; /* for measured rates; may be NULL */
     struct coupon_config cfg;
+    LIST_HEAD(, accept) requests;  /* without an answer */
+    LIST_HEAD(, status) questions; /* the same */
     struct accepts to_insert;
     struct accepts invalid; /* refused without a question, answered at the end of the turn */
     bool inserting;
+    size_t
+        insert_limit; /* rows of the next insert: halved when the database refuses one, doubled by success */
     struct loop_task insert_task, invalid_task;
 };
 
@@ -26,5 +31,8 @@ struct coupon_accept {
 int64_t coupon_estimate_s(const struct coupon_accept *a, int64_t coupon_id, int64_t position);
 /* Why the coupon cannot be issued at this instant; NONE when it can. row may be NULL. */
 enum refusal_code coupon_verdict(const struct coupon_row *row, int64_t now_us);
+
+/* Drop the questions that are left, without an answer: coupon_status.c. */
+void coupon_status_drop(struct coupon_accept *a);
 
 #endif

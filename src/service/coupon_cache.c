@@ -7,7 +7,8 @@
 #include "loop/loop.h"
 
 #define FRESH_US        1000000
-#define NOTIFY_DELAY_MS 20    /* changes within it share one reading */
+#define NOTIFY_DELAY_MS 20 /* changes within it share one reading */
+#define RETRY_MS        1000
 #define GENERATION_MS   500   /* users live for one to two of these */
 #define USERS_MAX       50000 /* of one generation */
 #define LOOKUP_MAX      500   /* users of one statement */
@@ -47,6 +48,8 @@ struct coupon_cache {
     struct coupon_waiters hits, waiting;
     struct loop_task answer_task;
     struct loop_timer *notify_timer;
+    void (*listener)(void *arg, const struct coupon_row *rows, size_t n);
+    void *listener_arg;
 
     struct map *users[2]; /* generations, newest first: id -> struct user_row * */
     struct loop_timer *generation_timer;
@@ -106,6 +109,8 @@ static void on_coupons(void *arg, const struct coupon_row *rows, size_t n, const
     c->reading = false;
     if (e && e->kind != ERROR_NONE) {
         c->read_us = 0;
+        if ((c->changed || c->listener) && !loop_timer_running(c->notify_timer))
+            loop_timer_start(c->notify_timer, RETRY_MS);
         answer_all(c, &c->waiting, e);
         return;
     }
@@ -120,6 +125,8 @@ static void on_coupons(void *arg, const struct coupon_row *rows, size_t n, const
     answer_all(c, &c->waiting, NULL);
     if (c->changed)
         loop_timer_start(c->notify_timer, NOTIFY_DELAY_MS);
+    if (c->listener)
+        c->listener(c->listener_arg, c->rows, c->nrows);
 }
 
 static void read_coupons(struct coupon_cache *c)
@@ -158,6 +165,13 @@ void coupon_cache_get(struct coupon_cache *c, int64_t coupon_id,
         TAILQ_INSERT_TAIL(&c->waiting, w, link);
         read_coupons(c);
     }
+}
+
+void coupon_cache_on_read(struct coupon_cache *c,
+                          void (*fn)(void *arg, const struct coupon_row *rows, size_t n), void *arg)
+{
+    c->listener = fn;
+    c->listener_arg = arg;
 }
 
 const struct coupon_row *coupon_cache_all(struct coupon_cache *c, size_t *n)

@@ -19,11 +19,16 @@ struct coupon_cache *coupon_cache_new(struct loop *l, struct store *s);
 void coupon_cache_get(struct coupon_cache *c, int64_t coupon_id,
                       void (*done)(void *arg, const struct coupon_row *row, const struct error *e),
                       void *arg);
+/* Have fn called with all coupons, ascending, after each reading: one listener, NULL ends it. A reading that fails is
+ * repeated each second while somebody listens. */
+void coupon_cache_on_read(struct coupon_cache *c,
+                          void (*fn)(void *arg, const struct coupon_row *rows, size_t n), void *arg);
 /* All of them, as last read: for lists and probes. */
 const struct coupon_row *coupon_cache_all(struct coupon_cache *c, size_t *n);
 /* Merged look-up of a user: row NULL with kind NONE when there is none. fresh: never from the cache. */
 void user_lookup(struct coupon_cache *c, int64_t user_id, bool fresh,
                  void (*done)(void *arg, const struct user_row *row, const struct error *e), void *arg);
+/* After the store has answered everything; those who still wait are dropped without an answer. */
 void coupon_cache_free(struct coupon_cache *c);
 
 #endif

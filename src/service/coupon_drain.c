@@ -20,6 +20,7 @@
 #include "base/metric.h"
 #include "loop/loop.h"
 #include "service/coupon.h"
+#include "service/coupon_info.h"
 #include "store/coupon_line.h"
 
 LOG_DEFINE(log_drain, "rushd.coupon.drain");
@@ -32,6 +33,7 @@ LOG_DEFINE(log_drain, "rushd.coupon.drain");
 #define PROBE_MS        60000
 #define PROBE_BATCH     200
 #define STALE_MS        2000
+#define STOP_STEP_MS    10
 
 struct members {
     struct coupon_line_member *m;
@@ -59,6 +61,7 @@ struct line {
     bool listed;            /* in the last list of lines */
     int64_t waiting, in_flight;
     bool unfinished;        /* members of older epochs are still to return */
+    bool held;              /* publishing failed: nothing is taken before the next tick */
     int64_t quota;          /* members that may still be taken in this interval; -1: no bound */
     struct members to_send; /* taken, not produced; sent_pos of them are done */
     size_t sent_pos;
@@ -80,13 +83,14 @@ struct coupon_drain {
     struct event_sink sink;
     struct coupon_config cfg;
     struct map *lines;
+    struct coupon_info *info;
     struct loop_timer *tick;
     bool running, listing;
     int64_t tick_started_us, probed_us;
     struct buf value;
     void (*stopped)(void *arg);
     void *stopped_arg;
-    struct loop_timer *stop_timer;
+    struct loop_timer *stop_tick, *stop_timer;
 };
 
 /* The member whose report is awaited: freed by the report. */
@@ -147,10 +151,16 @@ static size_t unsent(const struct line *l)
 static void on_marked(void *arg, const struct error *e)
 {
     struct line *l = arg;
+    bool again = e && (e->kind == ERROR_RETRIABLE || e->kind == ERROR_UNKNOWN);
     l->mark_running = false;
-    if (e && e->kind != ERROR_NONE) /* marking twice is harmless: try again with the next ones */
+    if (l->marks.len) /* of reports that came meanwhile */
+        loop_defer(l->drain->loop, &l->mark_task);
+    if (again) /* marking twice is harmless: try again with the next ones, or at the next tick */
         for (size_t i = 0; i < l->marking.len; i++)
             members_add(&l->marks, &l->marking.m[i]);
+    else if (e && e->kind != ERROR_NONE)
+        log_error(&log_drain, "members cannot be marked, they will be published again",
+                  LOG_I("coupon_id", l->coupon_id), LOG_I("members", l->marking.len), LOG_ERR(e));
     l->marking.len = 0;
     line_step(l);
 }
@@ -184,6 +194,7 @@ static void on_report(void *arg, uint64_t id, enum event_report report, const st
             log_warn(&log_drain, "publishing failed, members return to their places",
                      LOG_I("coupon_id", l->coupon_id), LOG_ERR(e));
         members_add(&l->failed, &f->member);
+        l->held = true;
     }
     mem_free(f);
     if (!l->outstanding || l->failed.len)
@@ -212,6 +223,7 @@ static bool send_member(struct line *l, const struct coupon_line_member *m, stru
 /* What was not sent goes the way of what failed. */
 static void fail_unsent(struct line *l)
 {
+    l->held = true;
     for (; l->sent_pos < l->to_send.len; l->sent_pos++)
         members_add(&l->failed, &l->to_send.m[l->sent_pos]);
 }
@@ -299,12 +311,18 @@ static void take(struct line *l, int64_t limit)
     coupon_line_take(d->store, &t, on_taken, l);
 }
 
+static bool may_take(const struct line *l);
+
 static void on_coupon(void *arg, const struct coupon_row *row, const struct error *e)
 {
     struct line *l = arg;
     l->state = LINE_IDLE;
-    if (!l->drain->running || (e && e->kind != ERROR_NONE)) /* PostgreSQL is away: nothing could be decided */
+    if (e && e->kind != ERROR_NONE) /* PostgreSQL is away: nothing could be decided */
         return;
+    if (!l->drain->running || !may_take(l)) { /* something failed meanwhile, or the lease has ended */
+        line_step(l);
+        return;
+    }
     mem_free(l->message.coupon_name);
     l->message = (struct msg_coupon_issue){.coupon_id = l->coupon_id};
     if (row) { /* else: the consumer decides that the coupon does not exist */
@@ -351,13 +369,14 @@ static void on_released(void *arg, const struct error *e)
 {
     struct line *l = arg;
     l->state = LINE_RELEASED;
+    l->epoch = 0;
     check_stopped(l->drain);
 }
 
 /* Is there a reason to take: room for a quota, members known to wait? */
 static bool wants_more(const struct line *l)
 {
-    return l->drain->running && (l->unfinished || (l->waiting > 0 && l->quota != 0));
+    return l->drain->running && !l->held && (l->unfinished || (l->waiting > 0 && l->quota != 0));
 }
 
 /* Do the next thing of a line that nothing is asked of Redis for. */
@@ -384,13 +403,18 @@ static void line_step(struct line *l)
     }
 }
 
+/* A new epoch returns what is not marked as published, so it must not begin while reports are awaited or marks wait. */
+static bool may_take(const struct line *l)
+{
+    bool same_epoch = lease_holds(l) && !l->lost;
+    return !unsent(l) && !l->failed.len &&
+           (same_epoch || !(l->outstanding || l->marks.len || l->mark_running));
+}
+
 /* Ask for members now, unless reports or failures stand in the way. */
 static void drain_line(struct line *l)
 {
-    if (l->state != LINE_IDLE || unsent(l) || l->failed.len)
-        return;
-    bool must_wait = l->outstanding && (l->lost || !lease_holds(l));
-    if (must_wait)
+    if (l->state != LINE_IDLE || !may_take(l))
         return;
     l->state = LINE_LOOKUP;
     coupon_cache_get(l->drain->cache, l->coupon_id, on_coupon, l);
@@ -450,7 +474,10 @@ static void tick_line(struct line *l)
     struct coupon_drain *d = l->drain;
     l->rate = 0.7 * l->rate + 0.3 * (double)l->published * 1000 / (double)d->cfg.interval_ms;
     l->published = 0;
+    l->held = l->failed.len > 0;
     l->quota = d->cfg.drain_per_tick ? d->cfg.drain_per_tick : -1;
+    if (l->state == LINE_RELEASED) /* the node drained, paused, and drains again */
+        l->state = LINE_IDLE;
     if (l->marks.len)
         mark_published(l);
     line_step(l);
@@ -459,7 +486,7 @@ static void tick_line(struct line *l)
         l->state = LINE_STALE;
         coupon_line_stale(d->store, l->coupon_id, d->cfg.node_id, l->epoch, d->cfg.recheck_ms,
                           d->cfg.lease_ms, STALE_MAX, on_stale, l);
-    } else if (l->state == LINE_IDLE && lease_holds(l) && (unsent(l) || l->outstanding)) {
+    } else if (l->state == LINE_IDLE && lease_holds(l) && !l->lost && (unsent(l) || l->outstanding)) {
         take(l, 0); /* keep the lease while reports are awaited */
     } else {
         drain_line(l);
@@ -542,23 +569,10 @@ static void on_tick(void *arg)
 
 /* --- life --- */
 
-struct coupon_drain *coupon_drain_new(struct loop *l, struct store *s, struct coupon_cache *cache,
-                                      struct event_sink sink, const struct coupon_config *cfg)
-{
-    struct coupon_drain *d = mem_zalloc(sizeof *d);
-    d->loop = l;
-    d->store = s;
-    d->cache = cache;
-    d->sink = sink;
-    d->cfg = *cfg;
-    d->lines = map_new();
-    d->tick = loop_timer_new(l, on_tick, d);
-    return d;
-}
-
 void coupon_drain_run(struct coupon_drain *d, bool run)
 {
     d->running = run;
+    coupon_info_run(d->info, run);
     if (run && !loop_timer_running(d->tick))
         loop_timer_every(d->tick, d->cfg.interval_ms);
     else if (!run)
@@ -576,6 +590,7 @@ static void report_stopped(struct coupon_drain *d)
     void (*stopped)(void *arg) = d->stopped;
     d->stopped = NULL;
     loop_timer_stop(d->stop_timer);
+    loop_timer_stop(d->stop_tick);
     if (stopped)
         stopped(d->stopped_arg);
 }
@@ -606,7 +621,7 @@ static void on_stop_tick(void *arg)
         struct line *l = value;
         if (l->marks.len)
             mark_published(l);
-        if (l->epoch)
+        if (l->epoch || line_busy(l))
             line_step(l);
     }
     check_stopped(d);
@@ -619,23 +634,39 @@ static void on_stop_deadline(void *arg)
     report_stopped(d);
 }
 
+struct coupon_drain *coupon_drain_new(struct loop *l, struct store *s, struct coupon_cache *cache,
+                                      struct event_sink sink, const struct coupon_config *cfg)
+{
+    struct coupon_drain *d = mem_zalloc(sizeof *d);
+    d->loop = l;
+    d->store = s;
+    d->cache = cache;
+    d->sink = sink;
+    d->cfg = *cfg;
+    d->lines = map_new();
+    d->info = coupon_info_new(l, s, cache);
+    d->tick = loop_timer_new(l, on_tick, d);
+    d->stop_tick = loop_timer_new(l, on_stop_tick, d);
+    d->stop_timer = loop_timer_new(l, on_stop_deadline, d);
+    return d;
+}
+
 void coupon_drain_stop(struct coupon_drain *d, int64_t deadline_ms, void (*stopped)(void *arg), void *arg)
 {
     coupon_drain_run(d, false);
     d->stopped = stopped;
     d->stopped_arg = arg;
-    d->stop_timer = loop_timer_new(d->loop, on_stop_deadline, d);
     loop_timer_start(d->stop_timer, deadline_ms);
-    loop_timer_free(d->tick);
-    d->tick = loop_timer_new(d->loop, on_stop_tick, d);
-    loop_timer_every(d->tick, 10);
+    loop_timer_every(d->stop_tick, STOP_STEP_MS);
 }
 
 void coupon_drain_free(struct coupon_drain *d)
 {
     if (!d)
         return;
+    coupon_info_free(d->info);
     loop_timer_free(d->tick);
+    loop_timer_free(d->stop_tick);
     loop_timer_free(d->stop_timer);
     size_t pos = 0;
     int64_t id;

@@ -7,7 +7,8 @@
  *
  * A service that is away, a deadlock, an unknown outcome: the batch waits and is decided again; what was
  * committed is found and repeated. A data error halves the run, down to the one message; that one is tried
- * `attempts` times, then decided FAILED: decision row, dead letter, result, offset, in this order. */
+ * `attempts` times, then decided FAILED: decision row, dead letter, result, offset, in this order. When the dead letter cannot be put
+ * the message comes again with one try more than it has: that tells a decision whose dead letter is still owed. */
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
@@ -23,6 +24,7 @@
 LOG_DEFINE(log_issue, "rushd.coupon.issue");
 
 #define TX_DEADLINE_MS 10000
+#define GIVEN_UP       "org.springframework.kafka.listener.ListenerExecutionFailedException"
 
 enum run_step {
     RUN_IDS,    /* waits for reserved ids */
@@ -129,7 +131,11 @@ static void on_dead_letter(void *arg, const struct error *e)
 {
     struct run *r = arg;
     if (e && e->kind != ERROR_NONE) {
-        wait(r, e);
+        if (r->give_up)
+            finish(r, EVENT_RETRY, 0,
+                   consume_pause_ms(r->attempt, r->owner->cfg.backoff_ms, r->owner->cfg.backoff_max_ms));
+        else
+            wait(r, e);
         return;
     }
     consume_dead_letter_done(r->owner->cfg.group, &r->messages[0], r->reason);
@@ -163,6 +169,14 @@ static void count_decisions(const struct run *r)
     }
 }
 
+/* The first message was given up and decided, but its dead letter is not put yet. */
+static bool owes_dead_letter(const struct run *r, const struct issue_tx_facts *facts)
+{
+    const struct issue_tx_fact *first = &facts->requests[0];
+    return r->attempt >= r->owner->cfg.attempts && first->decided && !first->success && first->reason &&
+           refusal_of_word(first->reason) == REFUSAL_COUPON_SYSTEM_ERROR;
+}
+
 static void on_locked(void *arg, struct issue_tx *tx, const struct issue_tx_facts *facts)
 {
     struct run *r = arg;
@@ -172,6 +186,11 @@ static void on_locked(void *arg, struct issue_tx *tx, const struct issue_tx_fact
     if (r->short_of_ids) {
         issue_tx_abort(tx);
         return;
+    }
+    if (owes_dead_letter(r, facts)) {
+        str_copy(r->reason, sizeof r->reason, "the database refused every decision but this one");
+        r->give_up = true;
+        r->n = 1;
     }
     r->decided_us = clock_real_us();
     coupon_issue_plan(r->requests, r->n, facts, r->decided_us, c->cfg.ttl_ms * 1000, next_id, c->store,
@@ -199,8 +218,10 @@ static void on_data_error(struct run *r, const struct error *e)
     if (r->n > 1) {
         r->n /= 2;
         start_ids(r);
-    } else if (r->give_up) {
+    } else if (r->give_up && e->kind == ERROR_BUG) { /* somebody else decides it: the next look tells */
         wait(r, e);
+    } else if (r->give_up) { /* not even FAILED can be written: nothing is left but to say so */
+        put_dead_letter(r, GIVEN_UP);
     } else if (r->attempt + 1 < c->cfg.attempts) {
         finish(r, EVENT_RETRY, 0, consume_pause_ms(r->attempt, c->cfg.backoff_ms, c->cfg.backoff_max_ms));
     } else {
@@ -223,7 +244,7 @@ static void on_end(void *arg, enum store_end end, const struct error *e)
             FAULT_POINT("coupon-committed");
         count_decisions(r);
         if (r->give_up)
-            put_dead_letter(r, "org.springframework.kafka.listener.ListenerExecutionFailedException");
+            put_dead_letter(r, GIVEN_UP);
         else
             write_results(r);
     } else if (end == STORE_ROLLED_BACK &&

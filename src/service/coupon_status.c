@@ -10,6 +10,7 @@ LOG_DEFINE(log_status, "rushd.coupon.status");
 typedef void status_fn(void *arg, const struct coupon_standing *st, const struct refusal *why);
 
 struct status {
+    LIST_ENTRY(status) all;
     struct coupon_accept *owner;
     int64_t coupon_id, user_id;
     enum refusal_code invalid;
@@ -23,6 +24,7 @@ struct status {
 static void finish(struct status *s, const struct coupon_standing *st, enum refusal_code code)
 {
     const struct refusal why = {.code = code};
+    LIST_REMOVE(s, all);
     s->done(s->arg, st, st ? NULL : &why);
     mem_free(s);
 }
@@ -109,6 +111,7 @@ void coupon_status(struct coupon_accept *a, int64_t coupon_id, int64_t user_id, 
 {
     struct status *s = mem_zalloc(sizeof *s);
     *s = (struct status){.owner = a, .coupon_id = coupon_id, .user_id = user_id, .done = done, .arg = arg};
+    LIST_INSERT_HEAD(&a->questions, s, all);
     if (user_id <= 0 || coupon_id <= 0) {
         s->invalid = user_id <= 0 ? REFUSAL_INVALID_COUPON_USER_ID : REFUSAL_INVALID_COUPON_ID;
         s->task = (struct loop_task){.run = send_invalid, .arg = s};
@@ -116,4 +119,14 @@ void coupon_status(struct coupon_accept *a, int64_t coupon_id, int64_t user_id, 
         return;
     }
     coupon_line_status(a->store, coupon_id, user_id, on_line, s);
+}
+
+void coupon_status_drop(struct coupon_accept *a)
+{
+    struct status *s;
+    while ((s = LIST_FIRST(&a->questions))) {
+        LIST_REMOVE(s, all);
+        loop_defer_cancel(a->loop, &s->task);
+        mem_free(s);
+    }
 }

@@ -17,6 +17,8 @@ struct asker {
     void *arg;
 };
 
+TAILQ_HEAD(askers, asker);
+
 struct popular {
     struct loop *loop;
     struct store *store;
@@ -29,7 +31,7 @@ struct popular {
     int missing; /* statements without an answer */
     struct error error;
     bool reading;
-    TAILQ_HEAD(, asker) hits, waiting;
+    struct askers hits, waiting;
     struct loop_task hit_task;
 };
 
@@ -40,14 +42,17 @@ static void free_list(struct popular_product *list, size_t n)
     mem_free(list);
 }
 
+/* Who asks again from its callback waits for the next reading. */
 static void answer_waiting(struct popular *p, const struct error *e)
 {
+    struct askers mine = TAILQ_HEAD_INITIALIZER(mine);
     struct asker *a;
     p->reading = false;
     if (e->kind != ERROR_NONE)
         p->read_us = 0;
-    while ((a = TAILQ_FIRST(&p->waiting))) {
-        TAILQ_REMOVE(&p->waiting, a, link);
+    TAILQ_CONCAT(&mine, &p->waiting, link);
+    while ((a = TAILQ_FIRST(&mine))) {
+        TAILQ_REMOVE(&mine, a, link);
         a->done(a->arg, p->list, p->n, e);
         mem_free(a);
     }

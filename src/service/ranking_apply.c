@@ -4,7 +4,8 @@
  *   apply     one script: seen marks, daily and three-day keys, the partition's offset (store/ranking)
  *   offset    only now
  *
- * The script counts each sale once, so whatever fails is simply applied again. */
+ * The script counts each sale once, so whatever fails is simply applied again. What Redis itself refuses (a key of the wrong type)
+ * is looked for message by message; the one has its tries and becomes a dead letter, so that it holds up nobody. */
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
@@ -21,8 +22,11 @@ struct run {
     uint64_t batch_id;
     int attempt;
     const struct event_message *messages;
+    struct ranking_sale *sales;
     size_t n;
-    char reason[200]; /* of a message that cannot be decoded */
+    char topic[256];
+    int32_t partition;
+    char reason[200]; /* of a message that becomes a dead letter */
     int64_t started_us;
 };
 
@@ -41,26 +45,69 @@ static void finish(struct run *r, enum event_outcome outcome, size_t count, int6
     consume_observe(f->cfg.group, r->started_us, outcome == EVENT_DONE);
     LIST_REMOVE(r, link);
     f->source.ops->done(f->source.self, r->batch_id, outcome, count, delay_ms);
+    mem_free(r->sales);
     mem_free(r);
 }
 
-/* A refusal of Redis itself (wrong type of a key) counts as a try of the message; everything else is Redis being away. */
-static void again(struct run *r, const struct error *e)
+static int64_t pause_ms(const struct run *r)
 {
-    struct ranking_flow *f = r->flow;
+    return consume_pause_ms(r->attempt, r->flow->cfg.backoff_ms, r->flow->cfg.backoff_max_ms);
+}
+
+static void wait(struct run *r, const struct error *e)
+{
     static struct log_gate gate;
     int64_t suppressed;
     if (log_gate_open(&gate, 1000, &suppressed))
         log_warn(&log_ranking, "sales wait to be counted again", LOG_ERR(e), LOG_I("messages", r->n),
                  LOG_I("suppressed", suppressed));
-    finish(r, EVENT_WAIT, 0, consume_pause_ms(r->attempt, f->cfg.backoff_ms, f->cfg.backoff_max_ms));
+    finish(r, EVENT_WAIT, 0, pause_ms(r));
+}
+
+static void on_dead_letter(void *arg, const struct error *e)
+{
+    struct run *r = arg;
+    if (e && e->kind != ERROR_NONE) {
+        wait(r, e);
+        return;
+    }
+    consume_dead_letter_done(r->flow->cfg.group, &r->messages[0], r->reason);
+    finish(r, EVENT_DONE, 1, 0);
+}
+
+static void put_dead_letter(struct run *r, const char *exception)
+{
+    struct ranking_flow *f = r->flow;
+    f->dead.ops->put(f->dead.self, &r->messages[0], f->cfg.group, exception, r->reason, on_dead_letter, r);
+}
+
+static void apply(struct run *r);
+
+static void on_refused(struct run *r, const struct error *e)
+{
+    const struct consumer_config *cfg = &r->flow->cfg;
+    log_error(&log_ranking, "sales refused by Redis", LOG_ERR(e), LOG_I("messages", r->n),
+              LOG_I("attempt", r->attempt));
+    if (r->n > 1) {
+        r->n = 1;
+        apply(r);
+    } else if (r->attempt + 1 < cfg->attempts) {
+        finish(r, EVENT_RETRY, 0, pause_ms(r));
+    } else {
+        str_copy(r->reason, sizeof r->reason, e->text);
+        put_dead_letter(r, "org.springframework.kafka.listener.ListenerExecutionFailedException");
+    }
 }
 
 static void on_applied(void *arg, int64_t counted, const struct error *e)
 {
     struct run *r = arg;
+    if (e && (e->kind == ERROR_PERMANENT || e->kind == ERROR_BUG)) {
+        on_refused(r, e);
+        return;
+    }
     if (e && e->kind != ERROR_NONE) {
-        again(r, e);
+        wait(r, e);
         return;
     }
     FAULT_POINT("ranking-applied");
@@ -68,21 +115,18 @@ static void on_applied(void *arg, int64_t counted, const struct error *e)
     finish(r, EVENT_DONE, r->n, 0);
 }
 
-static void on_dead_letter(void *arg, const struct error *e)
+static void apply(struct run *r)
 {
-    struct run *r = arg;
-    if (e && e->kind != ERROR_NONE) {
-        again(r, e);
-        return;
-    }
-    consume_dead_letter_done(r->flow->cfg.group, &r->messages[0], r->reason);
-    finish(r, EVENT_DONE, 1, 0);
+    struct ranking_flow *f = r->flow;
+    int64_t last = r->messages[r->n - 1].offset;
+    ranking_apply(f->store, r->topic, r->partition, last < 0 ? -1 : last + 1, r->sales, r->n, clock_real_us(),
+                  f->retention_days, on_applied, r);
 }
 
 /* Read the messages up to the first that cannot be; r->n is how many. */
-static struct ranking_sale *decode(struct run *r, const struct event_batch *batch)
+static void decode(struct run *r, const struct event_batch *batch)
 {
-    struct ranking_sale *sales = mem_array(batch->n, sizeof *sales);
+    r->sales = mem_array(batch->n, sizeof *r->sales);
     for (size_t i = 0; i < batch->n; i++) {
         const struct event_message *m = &batch->messages[i];
         struct msg_product_ranking sale;
@@ -94,12 +138,11 @@ static struct ranking_sale *decode(struct run *r, const struct event_batch *batc
             break;
         }
         int64_t sold_at_us = sale.completed_at_us ? sale.completed_at_us : m->timestamp_ms * 1000;
-        sales[i] = (struct ranking_sale){sale.product_id, sale.order_id, sale.order_item_id, sale.quantity,
-                                         sold_at_us};
+        r->sales[i] = (struct ranking_sale){sale.product_id, sale.order_id, sale.order_item_id, sale.quantity,
+                                            sold_at_us};
         r->n = i + 1;
         msg_product_ranking_free(&sale);
     }
-    return sales;
 }
 
 static void on_batch(void *self, const struct event_batch *batch)
@@ -112,16 +155,13 @@ static void on_batch(void *self, const struct event_batch *batch)
                       .messages = batch->messages,
                       .started_us = clock_mono_us()};
     LIST_INSERT_HEAD(&f->runs, r, link);
-    struct ranking_sale *sales = decode(r, batch);
-    int64_t last = r->n ? batch->messages[r->n - 1].offset : -1;
-    if (!r->n)
-        f->dead.ops->put(f->dead.self, &r->messages[0], f->cfg.group,
-                         "org.springframework.kafka.support.serializer.DeserializationException", r->reason,
-                         on_dead_letter, r);
+    r->partition = batch->partition;
+    str_copy(r->topic, sizeof r->topic, batch->topic);
+    decode(r, batch);
+    if (r->n)
+        apply(r);
     else
-        ranking_apply(f->store, batch->topic, batch->partition, last < 0 ? -1 : last + 1, sales, r->n,
-                      clock_real_us(), f->retention_days, on_applied, r);
-    mem_free(sales);
+        put_dead_letter(r, "org.springframework.kafka.support.serializer.DeserializationException");
 }
 
 struct ranking_flow *ranking_flow_new(struct loop *l, struct store *s, struct event_source source,
@@ -150,6 +190,7 @@ void ranking_flow_free(struct ranking_flow *f)
     struct run *r;
     while ((r = LIST_FIRST(&f->runs))) {
         LIST_REMOVE(r, link);
+        mem_free(r->sales);
         mem_free(r);
     }
     mem_free(f);

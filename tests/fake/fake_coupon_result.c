@@ -18,7 +18,7 @@ struct result_op {
     int64_t count;
     bool there;
     struct coupon_line_status status;
-    char *json;
+    char *json;         /* or what is logged of a coupon's row */
     void (*done)(void); /* the caller's, cast */
     void *arg;
 };
@@ -161,10 +161,18 @@ void coupon_line_status(struct store *s, int64_t coupon_id, int64_t user_id, sta
 }
 
 /* Nobody reads it back. */
+static void info_apply(struct fake_op *op)
+{
+    fake_log(op->store, "info %s", ((struct result_op *)op)->json);
+}
+
 void coupon_line_info(struct store *s, const struct coupon_row *coupon, store_done_fn *done, void *arg)
 {
-    struct result_op *o = op_new(NULL, plain_answer, DONE(done), arg);
-    o->coupon_id = coupon->id;
+    struct result_op *o = op_new(info_apply, plain_answer, DONE(done), arg);
+    struct buf row = BUF_INIT;
+    buf_printf(&row, "%lld %s %lld/%lld", (long long)coupon->id, coupon->status, (long long)coupon->issued,
+               (long long)coupon->max_issuance);
+    o->json = buf_steal(&row);
     fake_start(s, FAKE_LINE_INFO, &o->op);
 }
 

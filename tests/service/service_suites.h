@@ -9,5 +9,7 @@ Suite *order_suite(void);
 Suite *outbox_suite(void);
 Suite *coupon_issue_plan_suite(void);
 Suite *platform_suite(void);
+Suite *coupon_issue_suite(void);
+Suite *coupon_accept_suite(void);
 
 #endif
