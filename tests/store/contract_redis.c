@@ -18,7 +18,7 @@ struct loop *contract_loop;
 struct store *contract_store;
 struct redis_client *contract_redis;
 
-static struct pg_pool *pool;
+struct pg_pool *contract_pool;
 
 static struct pg_pool *open_pool(void)
 {
@@ -46,10 +46,10 @@ static void on_closed(void *arg)
 static void close_pool(void)
 {
     bool closed = false;
-    pg_pool_close(pool, 2000, on_closed, &closed);
+    pg_pool_close(contract_pool, 2000, on_closed, &closed);
     loop_run_until(contract_loop, is_true, &closed, 5000);
     store_free(contract_store);
-    pg_pool_free(pool);
+    pg_pool_free(contract_pool);
 }
 
 /* --- raw commands --- */
@@ -146,8 +146,8 @@ static bool migrate(void)
 {
     struct answer a = {0};
     contract_loop = loop_new();
-    pool = open_pool();
-    contract_store = store_new(contract_loop, pool, NULL);
+    contract_pool = open_pool();
+    contract_store = store_new(contract_loop, contract_pool, NULL);
     schema_migrate(contract_store, ZONE, NULL, on_migrated, &a);
     bool ok = loop_run_until(contract_loop, has_answer, &a, 20000) && a.e.kind == ERROR_NONE;
     if (!ok)
@@ -183,7 +183,7 @@ static void forget_requests(void)
 {
     static const struct pg_statement st = {"test_truncate", "TRUNCATE coupon_requests"};
     struct answer a = {0};
-    pg_pool_query(pool, &st, PG_NO_PARAMS, 0, on_truncated, &a);
+    pg_pool_query(contract_pool, &st, PG_NO_PARAMS, 0, on_truncated, &a);
     AWAIT_OK(&a);
 }
 
@@ -202,8 +202,8 @@ void contract_open(void)
                                                      .max_in_flight = 20000,
                                                      .client_name = "store_redis_test"});
     ck_assert(loop_run_until(contract_loop, is_ready, NULL, 10000));
-    pool = open_pool();
-    contract_store = store_new(contract_loop, pool, contract_redis);
+    contract_pool = open_pool();
+    contract_store = store_new(contract_loop, contract_pool, contract_redis);
     ck_assert_str_eq(raw("FLUSHALL"), "OK");
     forget_requests();
 }

@@ -6,6 +6,7 @@
 #include "redis/redis.h"
 
 extern struct redis_client *contract_redis;
+extern struct pg_pool *contract_pool;
 /* Make the tables and run the suites; skip, or fail where skips are failures, when a service is not there. */
 int contract_redis_main(Suite **suites);
 /* A raw command, words separated by blanks; the answer as text (numbers too), "(nil)" for none, an error's text for an error. */

@@ -14,9 +14,12 @@ for i, record in ipairs(redis.call('HMGET', KEYS[3], unpack(users))) do
     record_of[users[i]] = record
 end
 
+local to_write = {} -- result key -> what this call writes there
 local function result_of(key)
-    local text = redis.call('GET', key)
-    local ok, result = pcall(cjson.decode, text or '')
+    if to_write[key] then
+        return to_write[key]
+    end
+    local ok, result = pcall(cjson.decode, redis.call('GET', key) or '')
     return ok and type(result) == 'table' and result or {}
 end
 
@@ -30,7 +33,7 @@ local function worth_writing(key, user, own, at_text)
         and not (type(old.requestedAt) == 'string' and old.requestedAt > at_text)
 end
 
-local written, done, issued = 0, {}, {}
+local done, issued = {}, {}
 for i, user in ipairs(users) do
     local key, base = KEYS[FIRST + i - 1], 3 + (i - 1) * WIDTH
     local at, success, at_text, json = ARGV[base + 1], ARGV[base + 2] == '1', ARGV[base + 3], ARGV[base + 4]
@@ -42,8 +45,7 @@ for i, user in ipairs(users) do
         record = false
     end
     if success or ((own or not record) and worth_writing(key, user, own, at_text)) then
-        redis.call('SET', key, json, 'PX', ARGV[1])
-        written = written + 1
+        to_write[key] = {success = success, requestedAt = at_text, json = json}
     end
     if success and not issued_now[user] then
         issued_now[user] = true
@@ -55,11 +57,18 @@ for i, user in ipairs(users) do
     end
     record_of[user] = record
 end
+
+-- What frees memory comes first: then the rest of a script is let through also when Redis is full, and lines empty.
 if #done > 0 then
     redis.call('HDEL', KEYS[3], unpack(done))
     for _, key in ipairs({KEYS[1], KEYS[2], KEYS[5], KEYS[6]}) do
         redis.call('ZREM', key, unpack(done))
     end
+end
+local written = 0
+for key, result in pairs(to_write) do
+    redis.call('SET', key, result.json, 'PX', ARGV[1])
+    written = written + 1
 end
 if #issued > 0 then
     redis.call('SADD', KEYS[4], unpack(issued))

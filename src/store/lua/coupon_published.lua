@@ -11,10 +11,7 @@ end
 local records = redis.call('HMGET', KEYS[1], unpack(users))
 local marked, states, marks = {}, {}, {}
 for i, user in ipairs(users) do
-    local state, ticket, at, epoch
-    if records[i] then
-        state, ticket, at, epoch = string.match(records[i], '^(%a)|(%d+)|(%d+)|(%d+)$')
-    end
+    local state, ticket, at, epoch = string.match(records[i] or '', '^(%a)|(%d+)|(%d+)|(%d+)$')
     if state == 'T' and at == ARGV[2 * i + 1] and epoch == ARGV[1] then
         marked[#marked + 1] = user
         states[#states + 1] = user

@@ -10,10 +10,7 @@ local records = redis.call('HMGET', KEYS[3], unpack(users))
 local scores = redis.call('ZMSCORE', KEYS[2], unpack(users))
 local back, gone, states = {}, {}, {}
 for i, user in ipairs(users) do
-    local state, ticket, at, epoch
-    if records[i] then
-        state, ticket, at, epoch = string.match(records[i], '^(%a)|(%d+)|(%d+)|(%d+)$')
-    end
+    local state, ticket, at, epoch = string.match(records[i] or '', '^(%a)|(%d+)|(%d+)|(%d+)$')
     if state == 'T' and at == ARGV[2 * i + 2] and epoch == ARGV[1] and scores[i] then
         back[#back + 1] = scores[i]
         back[#back + 1] = user

@@ -37,10 +37,7 @@ local scores = redis.call('ZMSCORE', KEYS[1], unpack(users))
 local records = redis.call('HMGET', KEYS[2], unpack(users))
 local found, states, marks = {}, {}, {}
 for i, user in ipairs(users) do
-    local ticket, at
-    if records[i] then
-        ticket, at = string.match(records[i], '^%a|(%d+)|(%d+)|')
-    end
+    local ticket, at = string.match(records[i] or '', '^%a|(%d+)|(%d+)|')
     if ticket and scores[i] then
         found[#found + 1] = {user = user, at = at, ticket = ticket, score = tonumber(scores[i])}
         states[#states + 1] = user

@@ -48,8 +48,8 @@ local function put_back_some()
             back[#back + 1] = scores[i]
             back[#back + 1] = user
             gone[#gone + 1] = user
-            if records[i] then
-                local ticket, at = string.match(records[i], '^%a|(%d+)|(%d+)|')
+            local ticket, at = string.match(records[i] or '', '^%a|(%d+)|(%d+)|')
+            if ticket then
                 states[#states + 1] = user
                 states[#states + 1] = 'W|' .. ticket .. '|' .. at .. '|0'
             end
@@ -109,10 +109,7 @@ local function take_some(count)
     local records = redis.call('HMGET', KEYS[3], unpack(users))
     local in_flight, marks, states, chosen, last = {}, {}, {}, {}, nil
     for i, user in ipairs(users) do
-        local state, ticket, at
-        if records[i] then
-            state, ticket, at = string.match(records[i], '^(%a)|(%d+)|(%d+)|')
-        end
+        local state, ticket, at = string.match(records[i] or '', '^(%a)|(%d+)|(%d+)|')
         if chosen[user] or is_twice(user, state, plain[i], plain[user]) then
             invalid = invalid + 1
         else
