@@ -51,13 +51,13 @@ chaos_schema() {
         --set event.publisher.type=local --set kafka.topics.create=false
     service_wait schema chaos_ready "$3" || return 1
     process_stop "$SERVICES_DIR/pids/schema" TERM 15
-    chaos_sql -d "$(chaos_url "$1")" >/dev/null <<'SQL'
+    chaos_sql -v stock="${chaos_stock:-150}" -d "$(chaos_url "$1")" >/dev/null <<'SQL'
 INSERT INTO users (user_id, username) SELECT id, 'user' || id FROM generate_series(1001, 2000) AS id;
 INSERT INTO balances (user_id, amount) SELECT id, 1000000 FROM generate_series(1001, 2000) AS id;
 INSERT INTO user_balance_tx (user_id, tx_type, amount, balance_after)
     SELECT user_id, 'DEPOSIT', amount, amount FROM balances ORDER BY user_id;
 INSERT INTO products (id, name, category, current_price, stock)
-    SELECT id, 'product ' || id, 'test', 900 + 50.25 * id, CASE WHEN id <= 4 THEN 150 * id ELSE 1000000 END
+    SELECT id, 'product ' || id, 'test', 900 + 50.25 * id, CASE WHEN id <= 4 THEN :stock * id ELSE 1000000 END
     FROM generate_series(1, 20) AS id;
 INSERT INTO coupons (coupon_id, name, discount_amount, max_issuance_count, valid_from, valid_to)
     SELECT id, 'coupon ' || id, 100 * id, (ARRAY[100000, 100, 300, 100000, 50, 10, 1000, 1])[id], now() - interval '1 day',

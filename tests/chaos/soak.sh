@@ -117,15 +117,15 @@ draw_plan() {
                 list[i]=${list[other]} list[other]=$swapped
             done
         fi
-        length=$((1 + RANDOM % 4))
+        length=$((1 + RANDOM % 3))
         ! chance 10 || length=10
         if [ "$seconds" -ge 300 ] && chance 4; then length=$((30 + RANDOM % 61)); fi
         [ $((at + length)) -lt "$seconds" ] || length=2
         plan+=("$at ${list[0]} $((1 + RANDOM % 2)) $length $RANDOM")
         list=("${list[@]:1}")
-        at=$((at + 1 + RANDOM % 4))
-        # Now and then two at once.
-        chance 30 || at=$((at + length))
+        at=$((at + 1 + RANDOM % 3))
+        # More often than not two at once.
+        chance 60 || at=$((at + length))
     done
 }
 
@@ -145,6 +145,7 @@ pg_start fast "$(port_find)" && redis_start durable && kafka_start || exit 1
 port=$(port_find) chaos_platform_port=$(port_find)
 declare -a pg_proxy redis_proxy management
 for i in 1 2 3; do management[i]=$(port_find); done
+chaos_stock=$((20 * seconds))
 chaos_schema soak "$rushd" "$port" || exit 1
 service_spawn platform TERM "$chaos_bin/platform" "$chaos_platform_port" "$chaos_dir/documents" "$chaos_dir/mode-platform"
 for i in 1 2 3; do node_prepare $i; done
