@@ -34,6 +34,7 @@ LOG_DEFINE(log_drain, "rushd.coupon.drain");
 #define PROBE_BATCH     200
 #define STALE_MS        2000
 #define STOP_STEP_MS    10
+#define SILENCE_MS      1000 /* without a report: the broker is away, nothing more is handed over */
 
 struct members {
     struct coupon_line_member *m;
@@ -66,6 +67,7 @@ struct line {
     struct members to_send; /* taken, not produced; sent_pos of them are done */
     size_t sent_pos;
     size_t outstanding;
+    int64_t heard_us; /* last report, or the first message that waits for one */
     struct members marks, marking, failed;
     bool mark_running;
     int64_t checked_us; /* last recheck */
@@ -184,6 +186,7 @@ static void on_report(void *arg, uint64_t id, enum event_report report, const st
     struct flight *f = arg;
     struct line *l = f->line;
     l->outstanding--;
+    l->heard_us = clock_mono_us();
     if (report == EVENT_DELIVERED) {
         l->published++;
         metric_add(metric_single(&published_def), 1);
@@ -250,7 +253,8 @@ static void send_members(struct line *l)
         }
         FAULT_POINT("coupon-produced");
         l->sent_pos++;
-        l->outstanding++;
+        if (!l->outstanding++)
+            l->heard_us = clock_mono_us();
     }
     l->to_send.len = l->sent_pos = 0;
 }
@@ -373,10 +377,18 @@ static void on_released(void *arg, const struct error *e)
     check_stopped(l->drain);
 }
 
+/* What is handed over while the broker is away times out one after the other, and whatever is delivered behind a failed one is
+ * decided before it: the less is under way then, the fewer lose their places. */
+static bool reports_are_late(const struct line *l)
+{
+    return l->outstanding && clock_mono_us() - l->heard_us > SILENCE_MS * 1000;
+}
+
 /* Is there a reason to take: room for a quota, members known to wait? */
 static bool wants_more(const struct line *l)
 {
-    return l->drain->running && !l->held && (l->unfinished || (l->waiting > 0 && l->quota != 0));
+    return l->drain->running && !l->held &&
+           (l->unfinished || (l->waiting > 0 && l->quota != 0 && !reports_are_late(l)));
 }
 
 /* Do the next thing of a line that nothing is asked of Redis for. */
@@ -414,7 +426,7 @@ static bool may_take(const struct line *l)
 /* Ask for members now, unless reports or failures stand in the way. */
 static void drain_line(struct line *l)
 {
-    if (l->state != LINE_IDLE || !may_take(l))
+    if (l->state != LINE_IDLE || !may_take(l) || reports_are_late(l))
         return;
     l->state = LINE_LOOKUP;
     coupon_cache_get(l->drain->cache, l->coupon_id, on_coupon, l);
