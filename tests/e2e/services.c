@@ -23,11 +23,15 @@ void service(const char *name, const char *action)
 
 static PGconn *pg;
 static pid_t pg_owner;
+/* The parent's connection in a forked test: not ours to close, and still reachable, so that it is no leak. */
+static PGconn *pg_inherited;
 
 void sql_close(void)
 {
     if (pg_owner == getpid())
         PQfinish(pg);
+    else if (pg)
+        pg_inherited = pg;
     pg = NULL;
 }
 
