@@ -41,6 +41,7 @@ static struct coupon_config coupon_settings(void)
         .backoff_ms = app_config.kafka.consumer.backoff,
         .backoff_max_ms = app_config.kafka.consumer.backoff_max,
         .group = app_config.kafka.consumer.group_coupon,
+        .max_accepting = app_config.datasource.max_waiting,
     };
 }
 

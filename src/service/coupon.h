@@ -18,6 +18,7 @@ struct coupon_config {
     const char *node_id;
     int64_t attempts, backoff_ms, backoff_max_ms; /* kafka.consumer.* */
     const char *group;                            /* kafka.consumer.group.coupon-issue */
+    int64_t max_accepting; /* requests on their way into the line; beyond it 503 at once */
 };
 
 /* --- accept: coupon_accept.c --- */

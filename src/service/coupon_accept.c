@@ -1,5 +1,6 @@
 /* Accepting a request for a coupon (contract section 4, step 1).
  *
+ *   bound     beyond max_accepting requests without an answer: 503 at once, nothing is touched
  *   user      known and ACTIVE (merged look-up, at most a second old)
  *   coupon    its verdict, at most a second old; issuing decides again, for good
  *   line      one script: issued, verdict, pending, full, else ticket and place
@@ -26,7 +27,7 @@ LOG_DEFINE(log_accept, "rushd.coupon.accept");
 
 struct accept {
     LIST_ENTRY(accept) all;
-    TAILQ_ENTRY(accept) link; /* to_insert, an insert, or invalid */
+    TAILQ_ENTRY(accept) link; /* to_insert, an insert, or refused */
     struct coupon_accept *owner;
     int64_t insert_until_us; /* later the client has given up: the place is given back instead */
     int64_t coupon_id, user_id;
@@ -47,15 +48,25 @@ static const struct metric_def outcome_def = {.name = "rushd.coupon.requests",
                                               .type = METRIC_COUNTER,
                                               .help = "Coupon requests by answer.",
                                               .labels = {"outcome"}};
+static const struct metric_def accepting_def = {.name = "rushd.coupon.accepting",
+                                                .type = METRIC_GAUGE,
+                                                .help = "Coupon requests on their way into a waiting line."};
 
 static void count(const char *outcome)
 {
     metric_add(metric_series(metric_register(&outcome_def), &outcome), 1);
 }
 
+static void set_requests(struct coupon_accept *o, size_t n)
+{
+    o->nrequests = n;
+    metric_set(o->accepting, (double)n);
+}
+
 static void finish(struct accept *a, const struct coupon_accepted *accepted, const struct refusal *why)
 {
     LIST_REMOVE(a, all);
+    set_requests(a->owner, a->owner->nrequests - 1);
     a->done(a->arg, accepted, why);
     mem_free(a);
 }
@@ -250,12 +261,12 @@ static void on_user(void *arg, const struct user_row *row, const struct error *e
 
 /* --- submitting --- */
 
-static void send_invalid(void *arg)
+static void send_refused(void *arg)
 {
     struct coupon_accept *o = arg;
     struct accept *a;
-    while ((a = TAILQ_FIRST(&o->invalid))) {
-        TAILQ_REMOVE(&o->invalid, a, link);
+    while ((a = TAILQ_FIRST(&o->refused))) {
+        TAILQ_REMOVE(&o->refused, a, link);
         finish_refused(a, a->verdict);
     }
 }
@@ -266,10 +277,16 @@ void coupon_accept(struct coupon_accept *o, int64_t coupon_id, int64_t user_id, 
     struct accept *a = mem_zalloc(sizeof *a);
     *a = (struct accept){.owner = o, .coupon_id = coupon_id, .user_id = user_id, .done = done, .arg = arg};
     LIST_INSERT_HEAD(&o->requests, a, all);
-    if (user_id <= 0 || coupon_id <= 0) {
-        a->verdict = user_id <= 0 ? REFUSAL_INVALID_COUPON_USER_ID : REFUSAL_INVALID_COUPON_ID;
-        TAILQ_INSERT_TAIL(&o->invalid, a, link);
-        loop_defer(o->loop, &o->invalid_task);
+    set_requests(o, o->nrequests + 1);
+    if (user_id <= 0)
+        a->verdict = REFUSAL_INVALID_COUPON_USER_ID;
+    else if (coupon_id <= 0)
+        a->verdict = REFUSAL_INVALID_COUPON_ID;
+    else if (o->nrequests > (size_t)o->cfg.max_accepting)
+        a->verdict = REFUSAL_SERVICE_UNAVAILABLE;
+    if (a->verdict != REFUSAL_NONE) {
+        TAILQ_INSERT_TAIL(&o->refused, a, link);
+        loop_defer(o->loop, &o->refused_task);
         return;
     }
     user_lookup(o->cache, user_id, false, on_user, a);
@@ -286,10 +303,11 @@ struct coupon_accept *coupon_accept_new(struct loop *l, struct store *s, struct 
     LIST_INIT(&o->requests);
     LIST_INIT(&o->questions);
     TAILQ_INIT(&o->to_insert);
-    TAILQ_INIT(&o->invalid);
+    TAILQ_INIT(&o->refused);
+    o->accepting = metric_single(&accepting_def);
     o->insert_limit = INSERT_MAX;
     o->insert_task = (struct loop_task){.run = insert_rows, .arg = o};
-    o->invalid_task = (struct loop_task){.run = send_invalid, .arg = o};
+    o->refused_task = (struct loop_task){.run = send_refused, .arg = o};
     return o;
 }
 
@@ -303,7 +321,7 @@ void coupon_accept_free(struct coupon_accept *o)
     if (!o)
         return;
     loop_defer_cancel(o->loop, &o->insert_task);
-    loop_defer_cancel(o->loop, &o->invalid_task);
+    loop_defer_cancel(o->loop, &o->refused_task);
     struct accept *a;
     while ((a = LIST_FIRST(&o->requests))) {
         LIST_REMOVE(a, all);

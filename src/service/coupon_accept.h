@@ -7,6 +7,7 @@
 #include "service/coupon.h"
 
 struct accept;
+struct metric_series;
 struct status;
 TAILQ_HEAD(accepts, accept);
 
@@ -16,14 +17,16 @@ struct coupon_accept {
     struct coupon_cache *cache;
     struct coupon_drain *drain; /* for measured rates; may be NULL */
     struct coupon_config cfg;
-    LIST_HEAD(, accept) requests;  /* without an answer */
+    LIST_HEAD(, accept) requests; /* without an answer */
+    size_t nrequests;
+    struct metric_series *accepting;
     LIST_HEAD(, status) questions; /* the same */
     struct accepts to_insert;
-    struct accepts invalid; /* refused without a question, answered at the end of the turn */
+    struct accepts refused; /* refused without a question, answered at the end of the turn */
     bool inserting;
     size_t
         insert_limit; /* rows of the next insert: halved when the database refuses one, doubled by success */
-    struct loop_task insert_task, invalid_task;
+    struct loop_task insert_task, refused_task;
 };
 
 /* Seconds until the member at this place is likely to be published: by the measured rate, else by the

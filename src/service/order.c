@@ -1,6 +1,7 @@
 /* Orders and charges, from the waiting line to the answer.
  *
- *   submit          checked by itself, then into the waiting line (bounded: 503 at once beyond it)
+ *   submit          checked by itself, then into the waiting line. 503 at once when the line is full, or so long
+ *                   that the request would not be in a batch in time
  *   start           when no batch runs, at the end of the turn: the head of the line, at most batch_max
  *   reserve ids     by a committed statement, when memory holds too few
  *   lock            store/order_tx: products, balances, coupons, idempotency keys, in one round trip
@@ -46,6 +47,7 @@ struct order_service {
     struct order_items answered; /* answers on their way out, at the end of the turn */
     struct order_batch batch;
     int64_t batch_started_us;
+    int64_t batch_us;    /* what a batch takes lately */
     size_t limit;        /* size of the next batch: halved by data errors, doubled by success */
     int failures;        /* retriable ones in a row */
     struct strmap *keys; /* idempotency keys in line or in a batch of this node */
@@ -72,6 +74,10 @@ static const struct metric_def outcome_def = {.name = "rushd.order.requests",
                                               .labels = {"kind", "outcome"}};
 static const struct metric_def waiting_def = {
     .name = "rushd.order.waiting", .type = METRIC_GAUGE, .help = "Orders and charges in the waiting line."};
+
+/* Of the time that a request has, this part is kept for its batch. Without it every batch of a line that stands at the
+ * deadline begins when there is no time left to end, and nothing gets done any more. */
+#define BATCH_SHARE 3
 
 static void count_outcome(const struct order_item *it)
 {
@@ -167,6 +173,7 @@ static void put_back(struct order_service *o)
 {
     for (size_t i = o->batch.n; i-- > 0;) {
         order_item_reset(o->batch.items[i]);
+        o->batch.items[i]->start_by_us = o->batch.items[i]->deadline_us; /* it was in time */
         TAILQ_INSERT_HEAD(&o->line, o->batch.items[i], link);
     }
     set_waiting(o, o->waiting + o->batch.n);
@@ -215,11 +222,18 @@ static bool data_error(const struct error *e)
     return e->kind == ERROR_BUG || strncmp(e->code, "22", 2) == 0 || strncmp(e->code, "23", 2) == 0;
 }
 
+static void measure_batch(struct order_service *o)
+{
+    int64_t us = clock_mono_us() - o->batch_started_us;
+    metric_observe_us(metric_single(&batch_time_def), us);
+    o->batch_us += (us - o->batch_us) / 8;
+}
+
 static void on_batch_end(void *arg, enum store_end end, const struct error *e)
 {
     struct order_service *o = arg;
     if (o->state == ORDER_RUNNING)
-        metric_observe_us(metric_single(&batch_time_def), clock_mono_us() - o->batch_started_us);
+        measure_batch(o);
     o->state = ORDER_IDLE;
     if (end == STORE_COMMITTED || (end == STORE_ROLLED_BACK && (!e || e->kind == ERROR_NONE))) {
         if (end == STORE_COMMITTED)
@@ -314,7 +328,7 @@ static void expire_line(struct order_service *o)
 {
     int64_t now = clock_mono_us();
     struct order_item *it;
-    while ((it = TAILQ_FIRST(&o->line)) && it->deadline_us <= now) {
+    while ((it = TAILQ_FIRST(&o->line)) && it->start_by_us <= now) {
         TAILQ_REMOVE(&o->line, it, link);
         set_waiting(o, o->waiting - 1);
         refuse(o, it, REFUSAL_SERVICE_UNAVAILABLE);
@@ -378,14 +392,23 @@ static struct order_item *item_new(struct order_service *o, enum order_item_kind
     it->form = form;
     it->submitted_us = clock_mono_us();
     it->deadline_us = it->submitted_us + o->cfg.timeout_ms * 1000;
+    it->start_by_us = it->deadline_us - o->cfg.timeout_ms * 1000 / BATCH_SHARE;
     it->done = done;
     it->arg = arg;
     return it;
 }
 
+/* Who comes now would wait so many batches that it is told so at once. A line shorter than a batch is never too long: what
+ * it waits for is not known. */
+static bool too_long(const struct order_service *o, const struct order_item *it)
+{
+    int64_t wait_us = (int64_t)(o->waiting / o->limit) * o->batch_us;
+    return o->waiting >= (size_t)o->cfg.max_waiting || wait_us > it->start_by_us - it->submitted_us;
+}
+
 static void enqueue(struct order_service *o, struct order_item *it)
 {
-    if (o->draining || o->waiting >= (size_t)o->cfg.max_waiting) {
+    if (o->draining || too_long(o, it)) {
         refuse(o, it, REFUSAL_SERVICE_UNAVAILABLE);
     } else if (!remember_key(o, it)) {
         refuse(o, it, REFUSAL_REQUEST_IN_PROGRESS);

@@ -22,6 +22,7 @@ struct order_item {
     char *key, *body_hash, *request_id; /* NULL: none */
     unsigned form;
     int64_t submitted_us, deadline_us; /* clock_mono_us() */
+    int64_t start_by_us;               /* not in a batch by then: refused, so that a batch has time to end */
     order_answer_fn *done;
     void *arg;
 

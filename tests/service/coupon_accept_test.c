@@ -166,6 +166,31 @@ START_TEST(a_full_line_is_503)
 }
 END_TEST
 
+/* Beyond the bound a request is refused before it touches anything, and leaves no trace. */
+START_TEST(too_many_under_way_are_refused_at_once)
+{
+    coupon_accept_free(accept);
+    cfg.max_accepting = 3;
+    cfg.durable_accept = true;
+    accept = coupon_accept_new(b->loop, b->store, cache, &cfg);
+    fake_fail(b->store, FAKE_REQUEST_INSERT, FAKE_HELD, -1); /* PostgreSQL does not answer */
+    size_t first = ask(1, 1);
+    for (int i = 2; i <= 3; i++)
+        ask(1, i);
+    fake_loop_settle(b->loop);
+    size_t adds = fake_count(b->store, FAKE_LINE_ADD);
+    asked(1, 4, "SERVICE_UNAVAILABLE");
+    asked(1, 5, "SERVICE_UNAVAILABLE");
+    ck_assert_uint_eq(fake_count(b->store, FAKE_LINE_ADD), adds);
+    fake_fail(b->store, FAKE_REQUEST_INSERT, FAKE_OK, 0);
+    fake_release(b->store, FAKE_REQUEST_INSERT);
+    fake_loop_settle(b->loop);
+    for (size_t i = 0; i < 3; i++)
+        is(first + i, "202");
+    asked(1, 4, "202");
+}
+END_TEST
+
 START_TEST(services_away_are_503)
 {
     fake_fail(b->store, FAKE_USER_READ, FAKE_RETRIABLE, 1);
@@ -558,6 +583,7 @@ Suite *coupon_accept_suite(void)
     tcase_add_test(t, accepted_with_ticket_and_place);
     tcase_add_test(t, arrival_order_is_total);
     tcase_add_test(t, a_full_line_is_503);
+    tcase_add_test(t, too_many_under_way_are_refused_at_once);
     tcase_add_test(t, services_away_are_503);
     tcase_add_test(t, look_ups_are_merged_and_kept_for_a_second);
     tcase_add_test(t, coupon_info_is_fresh);

@@ -17,6 +17,7 @@ const struct coupon_config coupon_defaults = {
     .backoff_ms = 100,
     .backoff_max_ms = 1000,
     .group = "coupon-issue-group",
+    .max_accepting = 10000,
 };
 
 void coupon_message(struct fake_partition *p, int64_t coupon_id, int64_t user_id, int64_t requested_at_us,

@@ -278,6 +278,47 @@ START_TEST(too_many_waiting_are_refused_at_once)
 }
 END_TEST
 
+/* More comes than gets done, for as long as it takes to stand at the deadline: what gets done stays what it was, nothing that
+ * got into a batch fails, and once the line is too long who comes is told so at once. */
+START_TEST(overload_keeps_the_rate)
+{
+    enum {
+        BATCH_MS = 400,
+        BATCH = 4,
+        SECONDS = 40
+    };
+    order_service_free(b->orders);
+    outbox_publisher_free(b->outbox);
+    struct order_service_config cfg = bench_order_defaults;
+    cfg.batch_max = BATCH;
+    bench_orders(b, &cfg);
+    fake_delay(b->store, FAKE_ORDER_COMMIT, BATCH_MS);
+    size_t halfway = 0, late = 0;
+    FAKE_LIST(int64_t) asked_us = {0};
+    for (int i = 0; i < SECONDS * 40; i++) { /* four times what is possible */
+        *FAKE_ADD(&asked_us) = clock_mono_us();
+        bench_charge(b, 1 + i % 20, 100, NULL);
+        fake_loop_pass(b->loop, 25);
+        if (i == SECONDS * 20)
+            halfway = b->store->ledger.n;
+    }
+    size_t second_half = b->store->ledger.n - halfway;
+    fake_loop_pass(b->loop, 10000);
+    ck_assert(bench_all_answered(b));
+    ck_assert_uint_ge(second_half, SECONDS / 2 * 1000 / BATCH_MS * BATCH * 9 / 10);
+    for (size_t i = 0; i < b->answers.n; i++) {
+        int64_t took_us = b->answers.at[i].at_us - asked_us.at[i];
+        if (b->answers.at[i].status == 200)
+            ck_assert_int_lt(took_us, 9000000);
+        else
+            bench_answered(b, i, 503, "SERVICE_UNAVAILABLE");
+        late += i > b->answers.n / 2 && b->answers.at[i].status == 503 && took_us > 1000;
+    }
+    ck_assert_uint_le(late, b->answers.n / 50);
+    mem_free(asked_us.at);
+}
+END_TEST
+
 /* --- Idempotency-Key ----------------------------------------------------------------------------------------------------------- */
 
 START_TEST(a_repeated_key_gets_the_first_answer)
@@ -701,6 +742,7 @@ Suite *order_suite(void)
     tcase_add_test(t, charge_and_order_together);
     tcase_add_test(t, a_batch_has_a_largest_size);
     tcase_add_test(t, too_many_waiting_are_refused_at_once);
+    tcase_add_test(t, overload_keeps_the_rate);
     tcase_add_test(t, a_repeated_key_gets_the_first_answer);
     tcase_add_test(t, another_body_under_a_key_is_422);
     tcase_add_test(t, a_key_in_line_or_running_is_409);
