@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "app/node_internal.h"
+#include "app/pools.h"
 #include "store/ranking.h"
 
 #define TOPICS_TIMEOUT_MS 10000
@@ -47,16 +48,7 @@ static bool embedded_new(struct node *n, struct error *e)
 
 static bool producer_new(struct node *n, struct error *e)
 {
-    const struct kafka_producer_config cfg = {
-        .common = &n->kafka,
-        .acks = app_config.kafka.producer.acks,
-        .retries = app_config.kafka.producer.retries,
-        .batch_size = app_config.kafka.producer.batch_size,
-        .linger_ms = app_config.kafka.producer.linger,
-        .buffer_memory = app_config.kafka.producer.buffer_memory,
-        .delivery_timeout_ms = app_config.kafka.producer.delivery_timeout,
-        .compression = app_config.kafka.producer.compression,
-    };
+    const struct kafka_producer_config cfg = app_kafka_producer_config(&n->kafka);
     if (!str_ieq(cfg.acks, "all") && !str_ieq(cfg.acks, "-1"))
         log_warn(&log_node,
                  "kafka.producer.acks is not all: idempotence is off, a broker that dies can lose events",
@@ -126,10 +118,7 @@ static bool kafka_new(struct node *n, struct error *e)
     } else {
         n->bootstrap = mem_strdup(app_config.kafka.bootstrap_servers);
     }
-    n->kafka = (struct kafka_config){.bootstrap_servers = n->bootstrap,
-                                     .embedded = n->embedded != NULL,
-                                     .client_id = app_config.node_id,
-                                     .librdkafka = &app_config.kafka.librdkafka};
+    n->kafka = app_kafka_config(n->bootstrap, app_config.node_id);
     if (!producer_new(n, e))
         return false;
     n->topics_timer = loop_timer_new(n->loop, create_topics, n);

@@ -1,4 +1,4 @@
-/* From the configuration to the structs of pg and redis. */
+/* From the configuration to the structs of pg, redis and kafka. */
 #include "app/pools.h"
 
 #include "app/config.h"
@@ -32,5 +32,27 @@ struct redis_client_config app_redis_config(const char *name)
         .timeout_ms = app_config.redis.timeout,
         .max_in_flight = app_config.redis.max_in_flight,
         .client_name = name,
+    };
+}
+
+struct kafka_config app_kafka_config(const char *bootstrap_servers, const char *client_id)
+{
+    return (struct kafka_config){.bootstrap_servers = bootstrap_servers,
+                                 .embedded = app_config_embedded(),
+                                 .client_id = client_id,
+                                 .librdkafka = &app_config.kafka.librdkafka};
+}
+
+struct kafka_producer_config app_kafka_producer_config(const struct kafka_config *common)
+{
+    return (struct kafka_producer_config){
+        .common = common,
+        .acks = app_config.kafka.producer.acks,
+        .retries = app_config.kafka.producer.retries,
+        .batch_size = app_config.kafka.producer.batch_size,
+        .linger_ms = app_config.kafka.producer.linger,
+        .buffer_memory = app_config.kafka.producer.buffer_memory,
+        .delivery_timeout_ms = app_config.kafka.producer.delivery_timeout,
+        .compression = app_config.kafka.producer.compression,
     };
 }

@@ -19,6 +19,7 @@ enum ctl_need {
     CTL_NEED_PG = 1,
     CTL_NEED_REDIS = 2,
     CTL_NEED_SCHEMA = 4, /* of the right version; with CTL_NEED_PG */
+    CTL_NEED_TIME = 8,   /* statements may take an hour; with CTL_NEED_PG */
 };
 
 struct ctl {
@@ -101,6 +102,6 @@ int ctl_status(const struct ctl *c);
 void ctl_print_json(struct buf *json);
 
 ctl_run_fn ctl_migrate, ctl_seed, ctl_coupon_create, ctl_coupon_list, ctl_coupon_show, ctl_line;
-ctl_run_fn ctl_rebuild;
+ctl_run_fn ctl_rebuild, ctl_audit;
 
 #endif

@@ -48,5 +48,14 @@ const struct ctl_command ctl_commands[] = {
      "  --coupon ID        only what belongs to this coupon\n"
      "  --from-scratch     forget counts of the ranking and members of issued sets that nothing accounts "
      "for\n"},
+    {{"audit"},
+     ctl_audit,
+     "audit [--coupon ID] [--from TIME] [--to TIME] [--no-kafka] [--json]",
+     "Prove or refute what rushd promises from the books in PostgreSQL, Redis and Kafka, while nodes serve.",
+     "  --coupon ID        only what is about this coupon\n"
+     "  --from TIME        orders and requests from then on, 2026-11-23T12:00:00 or a day\n"
+     "  --to TIME          up to then, or with that day\n"
+     "  --no-kafka         do not read the topics\n"
+     "  --json             an object\n"},
     {{0}},
 };

@@ -12,6 +12,7 @@
 /* One call after the other: a few connections are enough, but what a person waits for may take long. */
 #define POOL_SIZE            3
 #define STATEMENT_TIMEOUT_MS 60000
+#define LONG_TIMEOUT_MS      3600000
 
 static void on_pg(void *arg, bool ready, const char *reason)
 {
@@ -25,7 +26,7 @@ static void on_redis(void *arg, bool ready, const char *reason)
     str_copy(c->redis_reason, sizeof c->redis_reason, ready ? "" : reason);
 }
 
-static bool open_pg(struct ctl *c)
+static bool open_pg(struct ctl *c, bool takes_time)
 {
     struct error e = ERROR_INIT;
     struct pg_pool_config cfg = app_pg_config("rushctl");
@@ -34,7 +35,7 @@ static bool open_pg(struct ctl *c)
         return false;
     }
     cfg.size = POOL_SIZE;
-    cfg.statement_timeout_ms = STATEMENT_TIMEOUT_MS;
+    cfg.statement_timeout_ms = takes_time ? LONG_TIMEOUT_MS : STATEMENT_TIMEOUT_MS;
     c->pg = pg_pool_new(c->loop, &cfg);
     pg_pool_on_state(c->pg, on_pg, c);
     return true;
@@ -66,7 +67,7 @@ static void on_schema(void *arg, enum schema_state state, int version, const cha
 
 int ctl_open(struct ctl *c, unsigned needs)
 {
-    if ((needs & CTL_NEED_PG) && !open_pg(c))
+    if ((needs & CTL_NEED_PG) && !open_pg(c, needs & CTL_NEED_TIME))
         return EX_CONFIG;
     if (needs & CTL_NEED_REDIS) {
         const struct redis_client_config redis = app_redis_config("rushctl");

@@ -164,6 +164,31 @@ void kafka_consumer_close(struct kafka_consumer *c, int64_t deadline_ms, void (*
  * fine. */
 void kafka_consumer_free(struct kafka_consumer *c);
 
+/* --- reading back ---
+ * A client of its own reads topics from their oldest messages to their ends as they are when each partition is first
+ * fetched, and is gone then. It joins a group of a random name (rushctl-...) to learn the partitions; no offset is committed. */
+struct kafka_reader;
+struct kafka_reader_range { /* [first, end) was read of this partition; first > 0: older messages are gone */
+    const char *topic;
+    int32_t partition;
+    int64_t first, end;
+    int64_t first_timestamp_ms; /* -1: the partition is empty */
+};
+struct kafka_reader_ops {
+    void (*on_message)(void *arg,
+                       const struct kafka_message *m); /* in offset order per partition; valid inside only */
+    /* Once: all is read, or e (RETRIABLE: no broker answered). Topics that do not exist have no ranges. The reader may be freed
+     * in it. */
+    void (*on_end)(void *arg, const struct kafka_reader_range *ranges, size_t n, const struct error *e);
+};
+/* Start reading; topics are NULL-terminated and copied. timeout_ms: the longest silence. NULL with e (PERMANENT) when librdkafka
+ * refuses a setting. */
+struct kafka_reader *kafka_reader_new(struct loop *l, const struct kafka_config *common,
+                                      const char *const *topics, int64_t timeout_ms,
+                                      const struct kafka_reader_ops *ops, void *arg, struct error *e);
+/* Free at once; nothing fires any more. Not from inside on_message. NULL is fine. */
+void kafka_reader_free(struct kafka_reader *r);
+
 /* Murmur2 as the Java client computes it, and its partition of a key: tests and the audit. */
 uint32_t kafka_murmur2(const void *key, size_t n);
 int32_t kafka_partition_of(const void *key, size_t n, int32_t partitions);

@@ -131,6 +131,10 @@ struct pg_tx_ops {
  * same token on another connection (contract section 6); rows of tx_tokens must stay for longer than any deadline, and an
  * attempt to settle may leave a second one beside the token. Session settings of the contract are on every connection. */
 struct pg_tx *pg_tx_start(struct pg_pool *p, const struct pg_tx_ops *ops, void *arg, int64_t deadline_ms);
+/* Start a transaction that only reads, on one snapshot (REPEATABLE READ READ ONLY), without a token. End it by
+ * pg_tx_rollback(). Session settings still hold, idle_in_transaction_session_timeout among them: change them first. */
+struct pg_tx *pg_tx_start_snapshot(struct pg_pool *p, const struct pg_tx_ops *ops, void *arg,
+                                   int64_t deadline_ms);
 /* Queue a statement; done (may be NULL) fires in order with its result. After the first failure, or pg_tx_rollback(), every
  * other done gets PG_FAILED with code "ABORTED", also for statements that are queued later; the transaction rolls back by
  * itself and on_end follows. done gets PG_UNKNOWN only if COMMIT is already on its way when the connection is lost. */

@@ -1,4 +1,5 @@
-/* Writing transactions whose outcome is known (contract section 6).
+/* Writing transactions whose outcome is known (contract section 6), and reading ones on one snapshot, which are the same
+ * without token, COMMIT and settling.
  *
  *   waiting     a place in the pool's line
  *   open        BEGIN and the token row are sent, then the caller's steps; a failure leads to rolling back
@@ -49,6 +50,7 @@ struct pg_tx {
     const struct pg_tx_ops *ops;
     void *arg;
     enum tx_state state;
+    bool snapshot;            /* only reads */
     int64_t deadline_us;      /* of everything */
     int64_t work_deadline_us; /* COMMIT must be answered by then */
     struct loop_timer *timer; /* work deadline, then the pause between attempts */
@@ -243,7 +245,7 @@ static void on_commit_sync(struct pg_expect *x, enum pg_reply reply, const struc
 
 void pg_tx_commit(struct pg_tx *tx)
 {
-    ASSERT(tx->state != TX_WAITING && tx->state != TX_COMMITTING);
+    ASSERT(tx->state != TX_WAITING && tx->state != TX_COMMITTING && !tx->snapshot);
     if (!live(tx))
         return; /* it is ending already */
     move(tx, TX_COMMITTING);
@@ -281,8 +283,12 @@ static void on_conn(struct pg_request *r)
     int64_t left_us = tx->work_deadline_us - clock_mono_us();
     loop_timer_start(tx->timer, left_us > 0 ? left_us / 1000 : 0);
     move(tx, TX_OPEN);
-    pg_conn_send_sql(r->conn, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", on_statement, tx);
-    pg_conn_send(r->conn, &token_insert, PG_PARAMS(tx->token), on_statement, tx);
+    if (tx->snapshot) {
+        pg_conn_send_sql(r->conn, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", on_statement, tx);
+    } else {
+        pg_conn_send_sql(r->conn, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", on_statement, tx);
+        pg_conn_send(r->conn, &token_insert, PG_PARAMS(tx->token), on_statement, tx);
+    }
     tx->ops->on_ready(tx->arg, tx);
 }
 
@@ -310,9 +316,11 @@ static void on_lost(struct pg_request *r, const struct error *why)
     finish(tx, PG_TX_ROLLED_BACK);
 }
 
-struct pg_tx *pg_tx_start(struct pg_pool *p, const struct pg_tx_ops *ops, void *arg, int64_t deadline_ms)
+static struct pg_tx *start(struct pg_pool *p, const struct pg_tx_ops *ops, void *arg, int64_t deadline_ms,
+                           bool snapshot)
 {
     struct pg_tx *tx = mem_zalloc(sizeof(*tx));
+    tx->snapshot = snapshot;
     int64_t now_us = clock_mono_us();
     int64_t reserve_ms = deadline_ms / 4 < SETTLE_RESERVE_MAX_MS ? deadline_ms / 4 : SETTLE_RESERVE_MAX_MS;
     tx->pool = p;
@@ -334,6 +342,17 @@ struct pg_tx *pg_tx_start(struct pg_pool *p, const struct pg_tx_ops *ops, void *
     pg_pool_call_begins(p);
     pg_pool_enqueue(p, &tx->request);
     return tx;
+}
+
+struct pg_tx *pg_tx_start(struct pg_pool *p, const struct pg_tx_ops *ops, void *arg, int64_t deadline_ms)
+{
+    return start(p, ops, arg, deadline_ms, false);
+}
+
+struct pg_tx *pg_tx_start_snapshot(struct pg_pool *p, const struct pg_tx_ops *ops, void *arg,
+                                   int64_t deadline_ms)
+{
+    return start(p, ops, arg, deadline_ms, true);
 }
 
 /* --- settling --- */

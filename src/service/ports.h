@@ -97,6 +97,28 @@ struct dead_letter_port {
     void *self;
 };
 
+/* --- reading back --- */
+/* What was read of a partition: the messages [first, end). first > 0: older ones are gone. */
+struct event_range {
+    const char *topic;
+    int32_t partition;
+    int64_t first, end;
+    int64_t first_timestamp_ms; /* of the first message, -1: there is none */
+};
+struct event_history_ops {
+    /* Give every message that these topics (NULL-terminated) hold from the oldest one to the ends as they are after the call, in
+     * offset order per partition; nothing is committed. Topics that do not exist have no ranges. done fires once, never before this
+     * returns, with what was read, or e. One reading at a time. */
+    void (*read)(void *self, const char *const *topics,
+                 void (*on_message)(void *arg, const struct event_message *m),
+                 void (*done)(void *arg, const struct event_range *ranges, size_t n, const struct error *e),
+                 void *arg);
+};
+struct event_history {
+    const struct event_history_ops *ops;
+    void *self;
+};
+
 /* --- documents --- */
 enum document_outcome {
     DOCUMENT_ACCEPTED, /* 2xx */

@@ -13,6 +13,7 @@
 #include "loop/loop.h"
 #include "msg/msg_date.h"
 #include "store/coupon_line.h"
+#include "store/coupon_users.h"
 #include "store/rebuild.h"
 
 #define PAGE 500
@@ -34,9 +35,9 @@ struct rebuild {
     int64_t day;      /* of the ranking, forgotten next */
     int64_t *coupons; /* whose issued sets are looked through */
     size_t ncoupons, coupon;
-    uint64_t scan;      /* cursor in the set of the present one */
-    int64_t *strangers; /* of the page: in the set, but no holders */
-    size_t nstrangers;
+    uint64_t scan;  /* cursor in the set of the present one */
+    int64_t *users; /* of the page, then those who hold nothing, then those who do after all */
+    size_t nusers;
     struct loop_task next;
     void (*done)(void *arg, const struct rebuild_counts *counts, const struct error *e);
     void *arg;
@@ -49,7 +50,7 @@ static void finish(struct rebuild *r, const struct error *e)
     r->done(r->arg, &r->counts, e && e->kind != ERROR_NONE ? e : NULL);
     mem_free(r->rows);
     mem_free(r->coupons);
-    mem_free(r->strangers);
+    mem_free(r->users);
     mem_free(r);
 }
 
@@ -210,18 +211,29 @@ static void on_entered_again(void *arg, const struct error *e)
         next_scan(r);
 }
 
-static void on_held_after_all(void *arg, const int64_t *user_ids, size_t n, const struct error *e)
+/* Keep of the present users those whose flag is the one wanted. */
+static void keep_users(struct rebuild *r, const bool *flags, bool wanted)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < r->nusers; i++)
+        if (flags[i] == wanted)
+            r->users[left++] = r->users[i];
+    r->nusers = left;
+}
+
+static void on_held_after_all(void *arg, const bool *flags, size_t n, const struct error *e)
 {
     struct rebuild *r = arg;
     if (failed(r, e))
         return;
-    r->counts.removed -= (int64_t)n;
-    if (!n) {
+    keep_users(r, flags, true);
+    r->counts.removed -= (int64_t)r->nusers;
+    if (!r->nusers) {
         next_scan(r);
         return;
     }
-    struct rebuild_holder *rows = holders_of(r->coupons[r->coupon], user_ids, n);
-    coupon_line_restore_issued(r->store, rows, n, r->cfg.issued_ttl_ms, on_entered_again, r);
+    struct rebuild_holder *rows = holders_of(r->coupons[r->coupon], r->users, r->nusers);
+    coupon_line_restore_issued(r->store, rows, r->nusers, r->cfg.issued_ttl_ms, on_entered_again, r);
     mem_free(rows);
 }
 
@@ -230,26 +242,18 @@ static void on_removed(void *arg, const struct error *e)
     struct rebuild *r = arg;
     if (failed(r, e))
         return;
-    r->counts.removed += (int64_t)r->nstrangers;
-    user_coupon_held(r->store, r->coupons[r->coupon], r->strangers, r->nstrangers, on_held_after_all, r);
+    r->counts.removed += (int64_t)r->nusers;
+    coupon_users_held(r->store, r->coupons[r->coupon], r->users, r->nusers, on_held_after_all, r);
 }
 
-static void on_held(void *arg, const int64_t *user_ids, size_t n, const struct error *e)
+static void on_held(void *arg, const bool *flags, size_t n, const struct error *e)
 {
     struct rebuild *r = arg;
     if (failed(r, e))
         return;
-    size_t left = 0;
-    for (size_t i = 0; i < r->nstrangers; i++) {
-        bool holds = false;
-        for (size_t k = 0; k < n && !holds; k++)
-            holds = user_ids[k] == r->strangers[i];
-        if (!holds)
-            r->strangers[left++] = r->strangers[i];
-    }
-    r->nstrangers = left;
-    if (left)
-        coupon_line_issued_remove(r->store, r->coupons[r->coupon], r->strangers, left, on_removed, r);
+    keep_users(r, flags, false);
+    if (r->nusers)
+        coupon_line_issued_remove(r->store, r->coupons[r->coupon], r->users, r->nusers, on_removed, r);
     else
         next_scan(r);
 }
@@ -260,11 +264,11 @@ static void on_issued_page(void *arg, uint64_t next, const int64_t *user_ids, si
     if (failed(r, e))
         return;
     r->scan = next;
-    mem_free(r->strangers);
-    r->strangers = mem_dup(user_ids, n * sizeof *user_ids);
-    r->nstrangers = n;
+    mem_free(r->users);
+    r->users = mem_dup(user_ids, n * sizeof *user_ids);
+    r->nusers = n;
     if (n)
-        user_coupon_held(r->store, r->coupons[r->coupon], user_ids, n, on_held, r);
+        coupon_users_held(r->store, r->coupons[r->coupon], user_ids, n, on_held, r);
     else
         next_scan(r);
 }
@@ -274,7 +278,7 @@ static void scan_issued(struct rebuild *r)
     if (r->coupon == r->ncoupons)
         part_done(r, REBUILD_ISSUED);
     else
-        coupon_line_issued_scan(r->store, r->coupons[r->coupon], r->scan, on_issued_page, r);
+        coupon_users_scan(r->store, r->coupons[r->coupon], COUPON_USERS_ISSUED, r->scan, on_issued_page, r);
 }
 
 static void on_coupons_of_sets(void *arg, const struct coupon_row *rows, size_t n, const struct error *e)

@@ -298,10 +298,6 @@ static const struct pg_statement st_holders = {
     "user_coupon_holders",
     "SELECT user_id FROM user_coupons WHERE coupon_id = $1::bigint AND user_id > $2::bigint"
     " ORDER BY user_id LIMIT $3::bigint"};
-static const struct pg_statement st_held = {
-    "user_coupon_held",
-    "SELECT user_id FROM user_coupons WHERE coupon_id = $1::bigint AND user_id = ANY($2::bigint[])"
-    " ORDER BY user_id"};
 /* clang-format on */
 
 typedef void user_coupons_fn(void *arg, const struct user_coupon_row *rows, size_t n, const struct error *e);
@@ -345,13 +341,4 @@ void user_coupon_holders(struct store *s, int64_t coupon_id, int64_t after_user_
                PG_PARAMS(store_number(&coupon, coupon_id), store_number(&after, after_user_id),
                          store_number(&most, (int64_t)limit)),
                store_on_ids, (store_any_fn *)done, arg);
-}
-
-void user_coupon_held(struct store *s, int64_t coupon_id, const int64_t *user_ids, size_t n,
-                      store_ids_fn *done, void *arg)
-{
-    struct store_number coupon;
-    const char *users = store_columns_ids(&s->columns, user_ids, n)->values[0];
-    store_read(s, &st_held, PG_PARAMS(store_number(&coupon, coupon_id), users), store_on_ids,
-               (store_any_fn *)done, arg);
 }

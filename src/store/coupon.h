@@ -68,9 +68,5 @@ void user_coupon_list(struct store *s, int64_t user_id,
 void user_coupon_holders(struct store *s, int64_t coupon_id, int64_t after_user_id, size_t limit,
                          void (*done)(void *arg, const int64_t *user_ids, size_t n, const struct error *e),
                          void *arg);
-/* Which of these users hold the coupon, ascending. */
-void user_coupon_held(struct store *s, int64_t coupon_id, const int64_t *user_ids, size_t n,
-                      void (*done)(void *arg, const int64_t *user_ids, size_t n, const struct error *e),
-                      void *arg);
 
 #endif

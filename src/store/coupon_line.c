@@ -14,15 +14,15 @@
 #define TAKE_MAX 500 /* members that one script moves: keeps Redis busy for less than ten milliseconds */
 #define PART_MAX 500 /* the same for members handed in: calls with more go out in parts */
 
-/* Records of `pending` are "state|ticket|requestedAt us|epoch". */
-static bool record_parse(struct slice record, char *state, int64_t *ticket, int64_t *requested_at_us)
+bool coupon_line_record_parse(struct slice text, struct coupon_line_record *r)
 {
-    char text[128];
-    if (!record.n || record.n >= sizeof text)
+    char copy[128];
+    *r = (struct coupon_line_record){0};
+    if (!text.n || text.n >= sizeof copy)
         return false;
-    memcpy(text, record.p, record.n);
-    text[record.n] = '\0';
-    return sscanf(text, "%c|%" SCNd64 "|%" SCNd64 "|", state, ticket, requested_at_us) == 3;
+    memcpy(copy, text.p, text.n);
+    copy[text.n] = '\0';
+    return sscanf(copy, "%c|%" SCNd64 "|%" SCNd64 "|", &r->state, &r->ticket, &r->requested_at_us) == 3;
 }
 
 /* A call on its way whose answer is for somebody. */
@@ -283,6 +283,7 @@ void coupon_line_take(struct store *s, const struct coupon_line_take *t, take_fn
     script_key(&a, "coupon:last-score:" ID, t->coupon_id);
     script_key(&a, "coupon:ticket:" ID, t->coupon_id);
     script_key(&a, "coupon:taken:" ID, t->coupon_id);
+    script_key(&a, "coupon:put-back:" ID, t->coupon_id);
     script_text(&a, t->owner);
     script_i64(&a, t->epoch);
     script_i64(&a, t->window);
@@ -360,6 +361,7 @@ void coupon_line_put_back(struct store *s, int64_t coupon_id, int64_t epoch,
         script_key(&a, "coupon:pending:" ID, coupon_id);
         script_key(&a, "coupon:lines");
         script_key(&a, "coupon:taken:" ID, coupon_id);
+        script_key(&a, "coupon:put-back:" ID, coupon_id);
         script_i64(&a, epoch);
         script_i64(&a, coupon_id);
         add_identities(&a, m + i, n - i < PART_MAX ? n - i : PART_MAX);
@@ -472,7 +474,7 @@ static void on_status(void *arg, const struct redis_reply *r, const struct error
     struct buf json = BUF_INIT;
     if (!e) {
         struct slice result = redis_reply_text(redis_reply_at(r, 0));
-        char state;
+        struct coupon_line_record record;
         if (result.n) {
             buf_put_slice(&json, result);
             st.result_json = buf_str(&json);
@@ -480,8 +482,9 @@ static void on_status(void *arg, const struct redis_reply *r, const struct error
         st.position = redis_reply_i64(redis_reply_at(r, 2));
         st.size = redis_reply_i64(redis_reply_at(r, 3));
         st.pending =
-            record_parse(redis_reply_text(redis_reply_at(r, 1)), &state, &st.ticket, &st.requested_at_us) ||
-            st.position > 0;
+            coupon_line_record_parse(redis_reply_text(redis_reply_at(r, 1)), &record) || st.position > 0;
+        st.ticket = record.ticket;
+        st.requested_at_us = record.requested_at_us;
     }
     ((status_fn *)c->done)(c->arg, e ? NULL : &st, e);
     buf_free(&json);

@@ -206,37 +206,6 @@ void coupon_line_restore_issued(struct store *s, const struct rebuild_holder *ro
     buf_free(&key);
 }
 
-typedef void scan_fn(void *arg, uint64_t next, const int64_t *user_ids, size_t n, const struct error *e);
-
-static void on_scanned(void *arg, enum redis_status status, const struct redis_reply *r,
-                       const struct error *e)
-{
-    struct call *c = arg;
-    const struct redis_reply *members = redis_reply_at(r, 1);
-    size_t len = status == REDIS_OK ? redis_reply_len(members) : 0, n = 0;
-    int64_t *ids = mem_array(len, sizeof *ids);
-    for (size_t i = 0; i < len; i++)
-        if (redis_reply_is_i64(redis_reply_at(members, i), &ids[n]))
-            n++;
-    ((scan_fn *)c->done)(c->arg, store_scan_cursor(r), ids, n, status == REDIS_OK ? NULL : e);
-    mem_free(ids);
-    mem_free(c);
-}
-
-void coupon_line_issued_scan(struct store *s, int64_t coupon_id, uint64_t cursor, scan_fn *done, void *arg)
-{
-    char key[64], at[24];
-    struct redis_args a = {0};
-    snprintf(key, sizeof key, "coupon:issued:" ID, coupon_id);
-    snprintf(at, sizeof at, "%" PRIu64, cursor);
-    redis_args_add(&a, "SSCAN");
-    redis_args_add(&a, key);
-    redis_args_add(&a, at);
-    redis_args_add(&a, "COUNT");
-    redis_args_add(&a, "500");
-    redis_client_command(s->redis, a.v, a.n, 0, on_scanned, call_new((store_any_fn *)done, arg));
-}
-
 void coupon_line_issued_remove(struct store *s, int64_t coupon_id, const int64_t *user_ids, size_t n,
                                store_done_fn *done, void *arg)
 {

@@ -32,11 +32,6 @@ void rebuild_read_holders(struct store *s, int64_t after, size_t limit,
 void coupon_line_restore_issued(struct store *s, const struct rebuild_holder *rows, size_t n, int64_t ttl_ms,
                                 store_done_fn *done, void *arg);
 
-/* A page of the members of coupon:issued:{id}; cursor 0 starts, next 0 was the last. Members that are no user ids are left out. */
-void coupon_line_issued_scan(struct store *s, int64_t coupon_id, uint64_t cursor,
-                             void (*done)(void *arg, uint64_t next, const int64_t *user_ids, size_t n,
-                                          const struct error *e),
-                             void *arg);
 /* Take users out of coupon:issued:{id}. */
 void coupon_line_issued_remove(struct store *s, int64_t coupon_id, const int64_t *user_ids, size_t n,
                                store_done_fn *done, void *arg);

@@ -12,6 +12,7 @@ enum script_id {
     SCRIPT_COUPON_DECIDED,
     SCRIPT_COUPON_INFO,
     SCRIPT_COUPON_LINES,
+    SCRIPT_COUPON_PLACES,
     SCRIPT_COUPON_PROBE,
     SCRIPT_COUPON_PUBLISHED,
     SCRIPT_COUPON_PUT_BACK,
@@ -37,6 +38,13 @@ void script_key(struct script_args *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void script_i64(struct script_args *a, int64_t v);
 void script_text(struct script_args *a, const char *s);
 void script_slice(struct script_args *a, struct slice s);
+
+/* A record of coupon:pending:{id}, "state|ticket|requestedAt us|epoch|since ms"; false for anything else. */
+struct coupon_line_record {
+    char state; /* W in line, T taken, P published */
+    int64_t ticket, requested_at_us;
+};
+bool coupon_line_record_parse(struct slice text, struct coupon_line_record *r);
 
 /* The cursor of a reply of SCAN and its kin; 0 at the end and for anything else. */
 uint64_t store_scan_cursor(const struct redis_reply *r);

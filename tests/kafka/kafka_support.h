@@ -52,5 +52,6 @@ Suite *murmur_suite(void);
 Suite *producer_suite(void);
 Suite *embedded_suite(void);
 Suite *consumer_suite(void);
+Suite *history_suite(void);
 
 #endif

@@ -3,6 +3,6 @@
 
 int main(void)
 {
-    return check_main(
-        (Suite *[]){murmur_suite(), producer_suite(), embedded_suite(), consumer_suite(), NULL});
+    return check_main((Suite *[]){murmur_suite(), producer_suite(), embedded_suite(), consumer_suite(),
+                                  history_suite(), NULL});
 }

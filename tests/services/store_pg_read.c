@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "store/coupon.h"
+#include "store/coupon_users.h"
 #include "store/journal.h"
 #include "store/outbox.h"
 #include "store/shop.h"
@@ -149,6 +150,13 @@ static void on_ids(void *arg, const int64_t *ids, size_t n, const struct error *
     got_rows(e);
 }
 
+static void on_flags(void *arg, const bool *flags, size_t n, const struct error *e)
+{
+    for (size_t i = 0; i < n; i++)
+        buf_printf(&seen, "%d ", flags[i]);
+    got_rows(e);
+}
+
 START_TEST(coupons_of_a_user)
 {
     sql("INSERT INTO user_coupons (user_coupon_id, coupon_id, user_id, status, issued_at, used_at) VALUES"
@@ -165,8 +173,8 @@ START_TEST(coupons_of_a_user)
     READ(user_coupon_holders(node.store, 1, 1002, 2, on_ids, NULL));
     SEEN("1003 ");
     const int64_t asked[] = {1004, 1003, 1001};
-    READ(user_coupon_held(node.store, 1, asked, ARRAY_LEN(asked), on_ids, NULL));
-    SEEN("1001 1003 ");
+    READ(coupon_users_held(node.store, 1, asked, ARRAY_LEN(asked), on_flags, NULL));
+    SEEN("0 1 1 ");
 }
 END_TEST
 

@@ -1,6 +1,7 @@
 -- Acquire or renew the drain lease of a coupon, put back what older epochs took and never reported, move members from the
 -- line to in-flight.
 -- KEYS 1 queue 2 inflight 3 pending 4 drain 5 epoch 6 lines 7 last-score 8 ticket 9 taken
+-- 10 put back: "user:requestedAt us" of those who return to the line, for the audit, 30 days
 -- ARGV 1 owner 2 epoch that the caller believes to hold (0 none) 3 window 4 limit 5 lease ms 6 life of the counters in seconds
 -- 7 coupon id 8 most members that one call moves in each direction
 -- Returns {0} when another node owns the drain, else {1, epoch, waiting, in flight, invalid, put back, unfinished, user,
@@ -37,7 +38,7 @@ end
 
 local function put_back_some()
     local popped = redis.call('ZPOPMIN', KEYS[9], MOST)
-    local users, back, gone, states = {}, {}, {}, {}
+    local users, back, gone, states, marks = {}, {}, {}, {}, {}
     for i = 1, #popped, 2 do
         users[#users + 1] = popped[i]
     end
@@ -52,6 +53,7 @@ local function put_back_some()
             if ticket then
                 states[#states + 1] = user
                 states[#states + 1] = 'W|' .. ticket .. '|' .. at .. '|0'
+                marks[#marks + 1] = user .. ':' .. at
             end
         end
     end
@@ -61,6 +63,8 @@ local function put_back_some()
     end
     if #states > 0 then
         redis.call('HSET', KEYS[3], unpack(states))
+        redis.call('SADD', KEYS[10], unpack(marks))
+        redis.call('EXPIRE', KEYS[10], 2592000)
     end
     return #gone
 end
