@@ -237,32 +237,6 @@ void coupon_line_restore_issued(struct store *s, const struct rebuild_holder *ro
     fake_start(s, FAKE_LINE_RESTORE, &o->op);
 }
 
-/* All in one page. */
-static void scan_apply(struct fake_op *op)
-{
-    struct result_op *o = (struct result_op *)op;
-    struct fake_line *l = fake_line_of(op->store, o->coupon_id);
-    o->ids = mem_array(map_len(l->issued), sizeof *o->ids);
-    size_t pos = 0;
-    while (map_next(l->issued, &pos, &o->ids[o->n], NULL) && ++o->n < map_len(l->issued))
-        ;
-}
-
-typedef void scan_fn(void *arg, uint64_t next, const int64_t *user_ids, size_t n, const struct error *e);
-
-static void scan_answer(struct fake_op *op, const struct error *e)
-{
-    struct result_op *o = (struct result_op *)op;
-    ((scan_fn *)o->done)(o->arg, 0, o->ids, e ? 0 : o->n, e);
-}
-
-void coupon_line_issued_scan(struct store *s, int64_t coupon_id, uint64_t cursor, scan_fn *done, void *arg)
-{
-    struct result_op *o = op_new(scan_apply, scan_answer, DONE(done), arg);
-    o->coupon_id = coupon_id;
-    fake_start(s, FAKE_LINE_RESTORE, &o->op);
-}
-
 static void remove_apply(struct fake_op *op)
 {
     struct result_op *o = (struct result_op *)op;
