@@ -271,6 +271,7 @@ static void on_batch(void *arg, const struct kafka_batch *b)
                                       .topic = b->topic,
                                       .partition = b->partition,
                                       .attempt = b->attempt,
+                                      .waits = b->waits,
                                       .messages = h->messages,
                                       .n = b->n};
     g->handler.on_batch(g->handler.self, &batch);

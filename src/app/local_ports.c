@@ -27,7 +27,7 @@ struct local_line {
     struct local_events events; /* the first `out` of them are with the handler */
     struct local_events ended;  /* reported at the close; a handler may still read them */
     size_t waiting, out;
-    int attempt;
+    int attempt, waits; /* of the head, as Kafka's consumer counts */
     uint64_t batch_id;
     struct event_message *messages; /* of the batch that is out */
     struct loop_timer *pause;
@@ -91,6 +91,7 @@ static void hand_over(void *arg)
     const struct event_batch batch = {.id = ++line->batch_id,
                                       .topic = line->name,
                                       .attempt = line->attempt,
+                                      .waits = line->waits,
                                       .messages = line->messages,
                                       .n = n};
     line->handler.on_batch(line->handler.self, &batch);
@@ -114,9 +115,13 @@ static void source_done(void *self, uint64_t batch_id, enum event_outcome outcom
     mem_free(line->messages);
     line->messages = NULL;
     if (count || outcome == EVENT_DONE)
-        line->attempt = 0; /* a new head */
-    if (outcome == EVENT_RETRY)
+        line->attempt = line->waits = 0; /* a new head */
+    if (outcome == EVENT_RETRY) {
         line->attempt++;
+        line->waits = 0;
+    } else if (outcome == EVENT_WAIT) {
+        line->waits++;
+    }
     for (size_t i = 0; i < count; i++)
         report_first(line, EVENT_DELIVERED, &none);
     if (outcome != EVENT_DONE)

@@ -109,6 +109,7 @@ struct kafka_batch {
     int32_t partition;
     uint64_t id; /* names the batch in kafka_consumer_done(); stale after a revoke */
     int attempt; /* 0 at first, counts the redeliveries by KAFKA_BATCH_RETRY of this same head */
+    int waits;   /* the same by KAFKA_BATCH_WAIT, in a row: a RETRY between them starts it anew */
     const struct kafka_message *messages; /* copied out of librdkafka; owned by the consumer until done */
     size_t n;
 };
@@ -147,7 +148,8 @@ struct kafka_consumer *kafka_consumer_new(struct loop *l, const struct kafka_con
 /* Answer to on_assigned: start at the group's offset (offset < 0) or at the lower of it and `offset`. */
 void kafka_consumer_start_at(struct kafka_consumer *c, const char *topic, int32_t partition, int64_t offset);
 /* Finish a batch, once each, also one that a revoke made void in the meantime: then only its memory is given back.
- * After RETRY or WAIT with count > 0 the batch has a new head, whose attempt starts anew. */
+ * With count > 0 the rest has a new head, whose counts start anew with this redelivery: after RETRY its attempt is 1 and waits 0,
+ * after WAIT the other way round, after DONE both are 0. */
 void kafka_consumer_done(struct kafka_consumer *c, uint64_t batch_id, enum kafka_batch_outcome outcome,
                          size_t count, int64_t delay_ms);
 bool kafka_consumer_batch_valid(const struct kafka_consumer *c, uint64_t batch_id); /* false after a revoke */

@@ -57,7 +57,7 @@ struct kafka_partition {
     int64_t done;    /* everything below is finished, -1: unknown */
     int64_t overlap; /* librdkafka was told to start here again: what was received since then comes twice. -1:
                         no */
-    int attempt;
+    int attempt, waits;
     bool paused;        /* in librdkafka */
     bool store_pending; /* librdkafka did not take `done`, try again */
     struct kafka_handout *out;

@@ -226,6 +226,7 @@ static void hand_over(struct kafka_partition *p)
                                     .partition = p->number,
                                     .id = ++c->batch_id,
                                     .attempt = p->attempt,
+                                    .waits = p->waits,
                                     .messages = h->messages,
                                     .n = n};
     p->out = h;
@@ -286,7 +287,7 @@ static void handout_finish(struct kafka_partition *p, struct kafka_handout *h, s
     if (count == 0)
         return;
     p->done = h->messages[count - 1].offset + 1;
-    p->attempt = 0;
+    p->attempt = p->waits = 0;
     kafka_partition_store(p);
     if (c->embedded)
         kafka_embedded_consumed(c->embedded, c->group, p->topic->name, p->number, p->done);
@@ -358,8 +359,12 @@ void kafka_consumer_done(struct kafka_consumer *c, uint64_t batch_id, enum kafka
     handout_finish(p, h, count);
     handout_put_back(p, h);
     kafka_handout_free(c, h);
-    if (rest && outcome == KAFKA_BATCH_RETRY)
+    if (rest && outcome == KAFKA_BATCH_RETRY) {
         p->attempt++;
+        p->waits = 0;
+    } else if (rest && outcome == KAFKA_BATCH_WAIT) {
+        p->waits++;
+    }
     if (p->paused && !buffer_is_above(p, 2))
         kafka_partition_pause(p, false);
     if (rest && outcome != KAFKA_BATCH_DONE)

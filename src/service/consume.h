@@ -5,7 +5,8 @@
 
 #include "service/ports.h"
 
-/* Pause before the next try: doubling from backoff_ms to backoff_max_ms. */
+/* Pause before the next try: doubling from backoff_ms to backoff_max_ms. attempt is the batch's before EVENT_RETRY, its waits
+ * before EVENT_WAIT. */
 int64_t consume_pause_ms(int64_t attempt, int64_t backoff_ms, int64_t backoff_max_ms);
 /* Micrometer's `spring.kafka.listener` of a finished batch. */
 void consume_observe(const char *group, int64_t started_us, bool ok);

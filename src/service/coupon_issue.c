@@ -38,7 +38,7 @@ struct run {
     LIST_ENTRY(run) link;
     struct coupon_issue *owner;
     uint64_t batch_id;
-    int attempt;
+    int attempt, waits;
     const struct event_message *messages; /* valid until done */
     enum run_step step;
     size_t n;     /* messages of this run: a prefix of the batch */
@@ -88,7 +88,7 @@ static void wait(struct run *r, const struct error *e)
         log_warn(&log_issue, "requests wait to be decided again", LOG_ERR(e), LOG_I("messages", r->n),
                  LOG_I("suppressed", suppressed));
     finish(r, EVENT_WAIT, 0,
-           consume_pause_ms(r->attempt, r->owner->cfg.backoff_ms, r->owner->cfg.backoff_max_ms));
+           consume_pause_ms(r->waits, r->owner->cfg.backoff_ms, r->owner->cfg.backoff_max_ms));
 }
 
 /* --- result --- */
@@ -315,6 +315,7 @@ static void on_batch(void *self, const struct event_batch *batch)
     r->owner = c;
     r->batch_id = batch->id;
     r->attempt = batch->attempt;
+    r->waits = batch->waits;
     r->messages = batch->messages;
     r->started_us = clock_mono_us();
     LIST_INSERT_HEAD(&c->runs, r, link);

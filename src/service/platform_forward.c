@@ -45,7 +45,7 @@ struct run {
     TAILQ_ENTRY(run) link;
     struct platform_flow *flow;
     uint64_t batch_id;
-    int attempt;
+    int attempt, waits;
     const struct event_message *messages;
     struct document *documents;
     size_t n, next, outstanding; /* next to post */
@@ -53,6 +53,7 @@ struct run {
     int64_t retry_after_ms;      /* longest that the platform asked for, -1: nothing */
     char reason[200];
     int64_t started_us;
+    struct loop_task told; /* without a platform: the end of the turn */
 };
 
 struct platform_flow {
@@ -138,7 +139,7 @@ static void finish(struct run *r, enum event_outcome outcome, size_t upto, int64
 static void wait(struct run *r, size_t upto)
 {
     const struct consumer_config *c = &r->flow->cfg.consumer;
-    int64_t pause = consume_pause_ms(r->attempt, c->backoff_ms, c->backoff_max_ms);
+    int64_t pause = consume_pause_ms(r->waits, c->backoff_ms, c->backoff_max_ms);
     if (pause < circuit_rest_ms(r->flow))
         pause = circuit_rest_ms(r->flow);
     if (pause < r->retry_after_ms)
@@ -332,6 +333,17 @@ static void decode(struct run *r, const struct event_batch *batch)
     }
 }
 
+/* No platform is configured: the documents are counted and logged. */
+static void tell(void *arg)
+{
+    struct run *r = arg;
+    count("not-configured", r->n);
+    for (size_t i = 0; i < r->n; i++)
+        log_debug(&log_platform, "document", LOG_I("order_id", r->documents[i].order_id),
+                  LOG_B("document", r->documents[i].text));
+    finish(r, EVENT_DONE, r->n, 0);
+}
+
 static void on_batch(void *self, const struct event_batch *batch)
 {
     struct platform_flow *f = self;
@@ -339,6 +351,7 @@ static void on_batch(void *self, const struct event_batch *batch)
     *r = (struct run){.flow = f,
                       .batch_id = batch->id,
                       .attempt = batch->attempt,
+                      .waits = batch->waits,
                       .messages = batch->messages,
                       .retry_after_ms = -1,
                       .started_us = clock_mono_us()};
@@ -348,12 +361,9 @@ static void on_batch(void *self, const struct event_batch *batch)
         put_dead_letter(r, "org.springframework.kafka.support.serializer.DeserializationException");
         return;
     }
-    if (!f->sink.ops) { /* no platform is configured: the documents are counted and logged */
-        count("not-configured", r->n);
-        for (size_t i = 0; i < r->n; i++)
-            log_debug(&log_platform, "document", LOG_I("order_id", r->documents[i].order_id),
-                      LOG_B("document", r->documents[i].text));
-        finish(r, EVENT_DONE, r->n, 0);
+    if (!f->sink.ops) {
+        r->told = (struct loop_task){.run = tell, .arg = r};
+        loop_defer(f->loop, &r->told);
         return;
     }
     int64_t *ids = mem_array(r->n, sizeof *ids);
@@ -390,6 +400,7 @@ void platform_flow_free(struct platform_flow *f)
     struct run *r;
     while ((r = TAILQ_FIRST(&f->runs))) {
         TAILQ_REMOVE(&f->runs, r, link);
+        loop_defer_cancel(f->loop, &r->told);
         mem_free(r->documents);
         mem_free(r);
     }

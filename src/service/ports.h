@@ -60,7 +60,8 @@ struct event_batch {
     uint64_t id;
     const char *topic;
     int32_t partition;
-    int attempt; /* how often its head has been handed over again by EVENT_RETRY */
+    int attempt; /* how often its head has been handed over again by EVENT_RETRY; with count > 0 the new head begins at 1 */
+    int waits; /* the same by EVENT_WAIT, in a row: pauses grow by it */
     const struct event_message *messages;
     size_t n;
 };

@@ -20,7 +20,7 @@ struct run {
     LIST_ENTRY(run) link;
     struct ranking_flow *flow;
     uint64_t batch_id;
-    int attempt;
+    int attempt, waits;
     const struct event_message *messages;
     struct ranking_sale *sales;
     size_t n;
@@ -49,9 +49,9 @@ static void finish(struct run *r, enum event_outcome outcome, size_t count, int6
     mem_free(r);
 }
 
-static int64_t pause_ms(const struct run *r)
+static int64_t pause_ms(const struct run *r, int times)
 {
-    return consume_pause_ms(r->attempt, r->flow->cfg.backoff_ms, r->flow->cfg.backoff_max_ms);
+    return consume_pause_ms(times, r->flow->cfg.backoff_ms, r->flow->cfg.backoff_max_ms);
 }
 
 static void wait(struct run *r, const struct error *e)
@@ -61,7 +61,7 @@ static void wait(struct run *r, const struct error *e)
     if (log_gate_open(&gate, 1000, &suppressed))
         log_warn(&log_ranking, "sales wait to be counted again", LOG_ERR(e), LOG_I("messages", r->n),
                  LOG_I("suppressed", suppressed));
-    finish(r, EVENT_WAIT, 0, pause_ms(r));
+    finish(r, EVENT_WAIT, 0, pause_ms(r, r->waits));
 }
 
 static void on_dead_letter(void *arg, const struct error *e)
@@ -92,7 +92,7 @@ static void on_refused(struct run *r, const struct error *e)
         r->n = 1;
         apply(r);
     } else if (r->attempt + 1 < cfg->attempts) {
-        finish(r, EVENT_RETRY, 0, pause_ms(r));
+        finish(r, EVENT_RETRY, 0, pause_ms(r, r->attempt));
     } else {
         str_copy(r->reason, sizeof r->reason, e->text);
         put_dead_letter(r, "org.springframework.kafka.listener.ListenerExecutionFailedException");
@@ -152,6 +152,7 @@ static void on_batch(void *self, const struct event_batch *batch)
     *r = (struct run){.flow = f,
                       .batch_id = batch->id,
                       .attempt = batch->attempt,
+                      .waits = batch->waits,
                       .messages = batch->messages,
                       .started_us = clock_mono_us()};
     LIST_INSERT_HEAD(&f->runs, r, link);

@@ -166,16 +166,20 @@ START_TEST(a_retry_counts_for_its_head)
     finish(EVENT_RETRY, 0, 5);
     wait_batches(3);
     ck_assert_int_eq(handler.batch.attempt, 2);
+    ck_assert_int_eq(handler.batch.waits, 0);
     finish(EVENT_WAIT, 0, 5); /* a service is away: no try is used up */
     wait_batches(4);
     ck_assert_int_eq(handler.batch.attempt, 2);
+    ck_assert_int_eq(handler.batch.waits, 1);
     finish(EVENT_DONE, 1, 0);
     wait_batches(5);
     ck_assert_int_eq(handler.batch.attempt, 0); /* another head */
     ck_assert_str_eq(handler.first, "v1");
+    ck_assert_int_eq(handler.batch.waits, 0);
     finish(EVENT_WAIT, 1, 5);
     wait_batches(6);
     ck_assert_int_eq(handler.batch.attempt, 0);
+    ck_assert_int_eq(handler.batch.waits, 1);
     ck_assert_str_eq(handler.first, "v2");
     ck_assert_str_eq(buf_str(&order_of_reports), "0 1 ");
 }

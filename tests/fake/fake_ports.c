@@ -175,8 +175,16 @@ static void hand_over(void *arg)
     p->out = true;
     p->revoked = false;
     p->batch_id = (p->batch_id + 1) | (uint64_t)p->number << 32;
-    const struct event_batch batch = {p->batch_id, p->topic, p->number, p->attempt, p->batch, n};
+    const struct event_batch batch = {.id = p->batch_id,
+                                      .topic = p->topic,
+                                      .partition = p->number,
+                                      .attempt = p->attempt,
+                                      .waits = p->waits,
+                                      .messages = p->batch,
+                                      .n = n};
+    p->inside = true;
     p->handler.on_batch(p->handler.self, &batch);
+    p->inside = false;
 }
 
 static void on_pause_over(void *arg)
@@ -198,7 +206,7 @@ static void source_done(void *self, uint64_t batch_id, enum event_outcome outcom
                         int64_t delay_ms)
 {
     struct fake_partition *p = partition_of(self, batch_id);
-    ASSERT(p->out && batch_id == p->batch_id);
+    ASSERT(p->out && batch_id == p->batch_id && !p->inside);
     p->out = false;
     mem_free(p->batch);
     p->batch = NULL;
@@ -210,6 +218,8 @@ static void source_done(void *self, uint64_t batch_id, enum event_outcome outcom
         p->position += count;
         p->attempt = outcome == EVENT_RETRY ? (count ? 1 : p->attempt + 1)
                                             : (count || outcome == EVENT_DONE ? 0 : p->attempt);
+        p->waits = outcome == EVENT_WAIT ? (count ? 1 : p->waits + 1)
+                                         : (count || outcome == EVENT_RETRY ? 0 : p->waits);
         if (count)
             fake_log(p->store, "offset %zu", p->position);
     }

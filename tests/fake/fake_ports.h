@@ -55,8 +55,9 @@ struct fake_partition {
     struct event_handler handler;
     FAKE_LIST(struct fake_record) records;
     size_t position; /* everything before is done */
-    int attempt;
+    int attempt, waits;
     bool out;     /* a batch is with the handler */
+    bool inside;  /* on_batch() has not returned */
     bool stopped; /* hand nothing over */
     bool revoked; /* the batch that is out is no longer ours: done() is ignored */
     uint64_t batch_id;

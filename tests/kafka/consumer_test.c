@@ -129,13 +129,14 @@ static void verify_outcomes(struct reader *r)
 {
     static const struct {
         int64_t first;
-        int attempt;
-    } expected[] = {{0, 0}, {0, 1}, {0, 2}, {0, 2}, {3, 1}, {4, 0}, {6, 0}};
+        int attempt, waits;
+    } expected[] = {{0, 0, 0}, {0, 1, 0}, {0, 2, 0}, {0, 2, 1}, {3, 1, 0}, {4, 0, 1}, {6, 0, 0}};
     ck_assert_uint_eq(r->finished, 10);
     ck_assert_uint_eq(r->nbatches, ARRAY_LEN(expected));
     for (size_t i = 0; i < r->nbatches; i++) {
         ck_assert_int_eq(r->batches[i].first, expected[i].first);
         ck_assert_int_eq(r->batches[i].attempt, expected[i].attempt);
+        ck_assert_int_eq(r->batches[i].waits, expected[i].waits);
         ck_assert_int_eq(r->batches[i].last, 9);
     }
     ck_assert_int_ge(r->batches[1].at_us - r->batches[0].at_us, 29000);
@@ -427,6 +428,64 @@ START_TEST(groups_change)
 }
 END_TEST
 
+/* --- a handler that keeps failing --------------------------------------------------------------------------------- */
+
+#define FAILING_PAUSE_MS 20
+
+/* Partition 0 fails for ever, with pauses that double; the others take one message at a time. */
+static bool script_failing(struct reader *r, const struct kafka_batch *b, enum kafka_batch_outcome *outcome,
+                           size_t *count, int64_t *delay_ms)
+{
+    if (b->partition == 0) {
+        *outcome = KAFKA_BATCH_RETRY;
+        *count = 0;
+        *delay_ms = FAILING_PAUSE_MS << (b->attempt < 6 ? b->attempt : 6);
+    }
+    return true;
+}
+
+static bool others_done_and_failing(void *arg)
+{
+    const struct reader *r = arg;
+    int failures = 0;
+    for (size_t i = 0; i < r->nbatches; i++)
+        failures += r->batches[i].partition == 0;
+    return r->finished == 600 && failures >= 6;
+}
+
+/* One partition at a time, and still one that fails holds up nobody: while it pauses, the others have their turn. */
+START_TEST(failing_handler_does_not_stall)
+{
+    struct bench *b = bench_new();
+    bench_producer(b, NULL);
+    make_topic(b, "failing", 3);
+    struct reader *r = reader_new(b, "g-failing");
+    r->script = script_failing;
+    reader_start(r, "failing", 10, 1, "earliest");
+    for (int partition = 0; partition < 3; partition++)
+        produce(b, "failing", partition, 300, 10);
+    ck_assert(loop_run_until(b->loop, others_done_and_failing, r, 20000));
+    ck_assert_int_eq(reader_times(r, 1, 0, 300) + reader_times(r, 2, 0, 300), 600);
+    ck_assert_int_eq(r->gaps, 0);
+    ck_assert_int_eq(r->next[0], -1);
+    int64_t before_us = 0;
+    int attempt = 0;
+    for (size_t i = 0; i < r->nbatches; i++) {
+        const struct reader_batch *batch = &r->batches[i];
+        if (batch->partition != 0)
+            continue;
+        ck_assert_int_eq(batch->first, 0);
+        ck_assert_int_eq(batch->attempt, attempt);
+        if (attempt > 0 && attempt <= 6)
+            ck_assert_int_ge(batch->at_us - before_us, (FAILING_PAUSE_MS << (attempt - 1)) * 1000 - 1000);
+        before_us = batch->at_us;
+        attempt++;
+    }
+    reader_free(r);
+    bench_free(b);
+}
+END_TEST
+
 /* --- health and settings
  * ----------------------------------------------------------------------------------------------------------
  */
@@ -504,6 +563,7 @@ Suite *consumer_suite(void)
     tcase_set_timeout(t, 60);
     tcase_add_test(t, groups_consume);
     tcase_add_test(t, groups_change);
+    tcase_add_test(t, failing_handler_does_not_stall);
     tcase_add_test(t, missing_topic_is_told);
     tcase_add_test(t, close_without_brokers);
     tcase_add_test(t, consumer_settings_are_checked);

@@ -48,6 +48,7 @@ static void on_batch(void *arg, const struct kafka_batch *b)
     }
     r->batches[r->nbatches++] = (struct reader_batch){.partition = b->partition,
                                                       .attempt = b->attempt,
+                                                      .waits = b->waits,
                                                       .first = b->messages[0].offset,
                                                       .last = b->messages[b->n - 1].offset,
                                                       .n = b->n,

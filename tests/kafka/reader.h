@@ -13,7 +13,7 @@ enum {
 
 struct reader_batch {
     int32_t partition;
-    int attempt;
+    int attempt, waits;
     int64_t first, last;
     size_t n;
     int64_t at_us;

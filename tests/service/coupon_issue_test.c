@@ -198,7 +198,7 @@ START_TEST(postgresql_away_uses_no_try)
     fake_fail(b->store, FAKE_ISSUE_LOCK, FAKE_OK, 0);
     fake_fail_code(b->store, FAKE_ISSUE_COMMIT, FAKE_RETRIABLE, "40P01", 3);
     fake_fail(b->store, FAKE_IDS, FAKE_RETRIABLE, 3);
-    run(5000);
+    run(20000);
     is(1, AT, "SUCCESS");
     ck_assert_uint_eq(letters->letters.n, 0);
 }
@@ -264,6 +264,72 @@ START_TEST(failing_handler_does_not_stall)
     /* The order of acts of a dead letter. */
     ck_assert_ptr_nonnull(
         strstr(fake_log_text(b->store), "decisions 1\ndead letter 3\ndecided 2 1\noffset 4\n"));
+}
+END_TEST
+
+/* Pauses of the partition between now and its end, in ms. */
+struct pauses {
+    const struct fake_partition *part;
+    size_t seen, n;
+    int64_t at[40];
+};
+
+static bool ended_noting_pauses(void *arg)
+{
+    struct pauses *p = arg;
+    if (p->part->dones > p->seen && p->part->outcome != EVENT_DONE && p->n < ARRAY_LEN(p->at))
+        p->at[p->n++] = p->part->delay_ms;
+    p->seen = p->part->dones;
+    return fake_partition_idle((void *)(uintptr_t)p->part);
+}
+
+/* n pauses, each about double the one before, up to the cap; a quarter is random. */
+static void check_growth(const struct pauses *p, size_t n)
+{
+    int64_t usual = coupon_defaults.backoff_ms;
+    ck_assert_uint_eq(p->n, n);
+    for (size_t i = 0; i < n; i++) {
+        ck_assert_msg(p->at[i] >= usual - usual / 4 && p->at[i] <= usual + usual / 4, "pause %zu is %lld", i,
+                      (long long)p->at[i]);
+        usual = usual * 2 < coupon_defaults.backoff_max_ms ? usual * 2 : coupon_defaults.backoff_max_ms;
+    }
+}
+
+/* The pauses grow to their cap, and meanwhile the other partitions of the handler are worked on. */
+START_TEST(failing_partition_backs_off_alone)
+{
+    struct fake_partition *other = fake_partition_join(part);
+    struct pauses pauses = {.part = part};
+    fake_user_find(b->store, 4)->refuse = "23514";
+    coupon_message(part, 1, 4, AT, 1);
+    fake_loop_settle(b->loop);
+    for (int i = 5; i <= 24; i++) {
+        ended_noting_pauses(&pauses);
+        coupon_message(other, 2, i, AT, i);
+        ck_assert(loop_run_until(b->loop, fake_partition_idle, other, 10));
+    }
+    ck_assert(!fake_partition_idle(part)); /* it still has its tries */
+    ck_assert(loop_run_until(b->loop, ended_noting_pauses, &pauses, 200000));
+    check_growth(&pauses, (size_t)coupon_defaults.attempts - 1);
+    is(4, AT, "COUPON_SYSTEM_ERROR");
+    ck_assert_int_eq(fake_coupon_find(b->store, 2)->issued, 20);
+}
+END_TEST
+
+/* A service that is away uses up no try, but is not asked ten times a second for ever. */
+START_TEST(waiting_backs_off_to_the_cap)
+{
+    struct pauses pauses = {.part = part};
+    fake_fail(b->store, FAKE_LINE_DECIDED, FAKE_RETRIABLE, 12);
+    coupon_message(part, 1, 1, AT, 1);
+    ck_assert(loop_run_until(b->loop, ended_noting_pauses, &pauses, 500000));
+    check_growth(&pauses, 12);
+    ck_assert_uint_eq(letters->letters.n, 0);
+    pauses.n = 0;
+    fake_fail(b->store, FAKE_LINE_DECIDED, FAKE_RETRIABLE, 2); /* and begins anew after a success */
+    coupon_message(part, 1, 2, AT, 2);
+    ck_assert(loop_run_until(b->loop, ended_noting_pauses, &pauses, 500000));
+    check_growth(&pauses, 2);
 }
 END_TEST
 
@@ -491,6 +557,8 @@ Suite *coupon_issue_suite(void)
     tcase_add_test(t, an_unknown_outcome_is_looked_up);
     tcase_add_test(t, redis_away_holds_the_offset);
     tcase_add_test(t, failing_handler_does_not_stall);
+    tcase_add_test(t, failing_partition_backs_off_alone);
+    tcase_add_test(t, waiting_backs_off_to_the_cap);
     tcase_add_test(t, a_dead_letter_is_owed_until_it_is_put);
     tcase_add_test(t, not_even_failed_can_be_written);
     tcase_add_test(t, a_wrong_row_count_is_looked_at_again);
