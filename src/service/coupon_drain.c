@@ -1,16 +1,15 @@
-/* From the waiting line to Kafka: the one drainer of each coupon (contract section 4, steps 2, 3 and 5;
- * guarantees G8).
+/* From the waiting line to Kafka: the one drainer of each coupon (contract section 4, steps 2, 3 and 5; guarantees G8).
  *
- *   tick      each interval: which coupons have a line; each minute all coupons are probed for lines filled
- * from outside take      lease with an epoch, members move to in-flight as far as the window has room send in
- * line order, only while the lease holds by our own clock report    good: the member is marked published, in
- * batches at the end of the turn bad or unknown: nothing more is taken; when the last report of the coupon is
- * in, the failed members return to their old places recheck   members without a result for too long are
- * published again with the same identity
+ *   tick     each interval: which coupons have a line; each minute all coupons are probed for lines filled from outside
+ *   take     lease with an epoch; members move to in-flight as far as the window has room
+ *   send     in line order, only while the lease holds by our own clock
+ *   report   good: the member is marked published, in batches at the end of the turn
+ *            bad or unknown: nothing more is taken; when the last report of the coupon is in, the failed members return to
+ *            their old places
+ *   recheck  members without a result for too long are published again with the same identity
  *
- * A lost reply of take or put back: wait for the outstanding reports, then begin a new epoch, which returns
- * everything that is not marked published. A member that another node took over by then is never touched:
- * every script checks the epoch. */
+ * A lost reply of take or put back: wait for the outstanding reports, then begin a new epoch, which returns everything that is
+ * not marked published. A member that another node took over by then is never touched: every script checks the epoch. */
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -128,6 +127,7 @@ static const struct metric_def task_def = {
     .labels = {"code.function", "code.namespace", "exception", "outcome"}};
 
 static void line_step(struct line *l);
+static void drain_line(struct line *l);
 
 static void members_add(struct members *list, const struct coupon_line_member *m)
 {
@@ -315,7 +315,20 @@ static void take(struct line *l, int64_t limit)
     coupon_line_take(d->store, &t, on_taken, l);
 }
 
-static bool may_take(const struct line *l);
+/* What is handed over while the broker is away times out one after the other, and whatever is delivered behind a failed one is
+ * decided before it: the less is under way then, the fewer lose their places. */
+static bool reports_are_late(const struct line *l)
+{
+    return l->outstanding && clock_mono_us() - l->heard_us > SILENCE_MS * 1000;
+}
+
+/* A new epoch returns what is not marked as published, so it must not begin while reports are awaited or marks wait. */
+static bool may_take(const struct line *l)
+{
+    bool same_epoch = lease_holds(l) && !l->lost;
+    return !unsent(l) && !l->failed.len && !reports_are_late(l) &&
+           (same_epoch || !(l->outstanding || l->marks.len || l->mark_running));
+}
 
 static void on_coupon(void *arg, const struct coupon_row *row, const struct error *e)
 {
@@ -365,6 +378,7 @@ static void on_stale(void *arg, const struct coupon_line_member *m, size_t n, co
     for (size_t i = 0; i < n; i++)
         members_add(&l->to_send, &m[i]);
     line_step(l);
+    drain_line(l); /* who waits in line does not wait for another tick */
 }
 
 static void check_stopped(struct coupon_drain *d);
@@ -377,18 +391,10 @@ static void on_released(void *arg, const struct error *e)
     check_stopped(l->drain);
 }
 
-/* What is handed over while the broker is away times out one after the other, and whatever is delivered behind a failed one is
- * decided before it: the less is under way then, the fewer lose their places. */
-static bool reports_are_late(const struct line *l)
-{
-    return l->outstanding && clock_mono_us() - l->heard_us > SILENCE_MS * 1000;
-}
-
 /* Is there a reason to take: room for a quota, members known to wait? */
 static bool wants_more(const struct line *l)
 {
-    return l->drain->running && !l->held &&
-           (l->unfinished || (l->waiting > 0 && l->quota != 0 && !reports_are_late(l)));
+    return l->drain->running && !l->held && (l->unfinished || (l->waiting > 0 && l->quota != 0));
 }
 
 /* Do the next thing of a line that nothing is asked of Redis for. */
@@ -410,23 +416,15 @@ static void line_step(struct line *l)
             return;
         l->state = LINE_RELEASE;
         coupon_line_release(d->store, l->coupon_id, d->cfg.node_id, l->epoch, on_released, l);
-    } else if (wants_more(l) && !loop_timer_running(l->again)) {
+    } else if (wants_more(l) && may_take(l) && !loop_timer_running(l->again)) {
         loop_timer_start(l->again, l->in_flight < d->cfg.window ? 1 : AGAIN_MS);
     }
-}
-
-/* A new epoch returns what is not marked as published, so it must not begin while reports are awaited or marks wait. */
-static bool may_take(const struct line *l)
-{
-    bool same_epoch = lease_holds(l) && !l->lost;
-    return !unsent(l) && !l->failed.len &&
-           (same_epoch || !(l->outstanding || l->marks.len || l->mark_running));
 }
 
 /* Ask for members now, unless reports or failures stand in the way. */
 static void drain_line(struct line *l)
 {
-    if (l->state != LINE_IDLE || !may_take(l) || reports_are_late(l))
+    if (!l->drain->running || l->state != LINE_IDLE || !may_take(l))
         return;
     l->state = LINE_LOOKUP;
     coupon_cache_get(l->drain->cache, l->coupon_id, on_coupon, l);
@@ -435,9 +433,9 @@ static void drain_line(struct line *l)
 static void on_again(void *arg)
 {
     struct line *l = arg;
-    line_step(l);
     if (wants_more(l))
-        drain_line(l);
+        drain_line(l); /* when that fails the next tick asks again */
+    line_step(l);
 }
 
 /* --- the timer --- */
@@ -478,14 +476,19 @@ static bool line_busy(const struct line *l)
 static bool recheck_due(const struct line *l)
 {
     return l->state == LINE_IDLE && lease_holds(l) && !unsent(l) && !l->failed.len && !l->lost &&
-           clock_mono_us() - l->checked_us > STALE_MS * 1000;
+           !reports_are_late(l) && clock_mono_us() - l->checked_us > STALE_MS * 1000;
+}
+
+static void measure_rate(struct line *l)
+{
+    l->rate = 0.7 * l->rate + 0.3 * (double)l->published * 1000 / (double)l->drain->cfg.interval_ms;
+    l->published = 0;
 }
 
 static void tick_line(struct line *l)
 {
     struct coupon_drain *d = l->drain;
-    l->rate = 0.7 * l->rate + 0.3 * (double)l->published * 1000 / (double)d->cfg.interval_ms;
-    l->published = 0;
+    measure_rate(l);
     l->held = l->failed.len > 0;
     l->quota = d->cfg.drain_per_tick ? d->cfg.drain_per_tick : -1;
     if (l->state == LINE_RELEASED) /* the node drained, paused, and drains again */
@@ -529,6 +532,9 @@ static void on_lines(void *arg, const int64_t *coupon_ids, size_t n, const struc
         struct line *l = value;
         if (l->listed || line_busy(l)) {
             tick_line(l);
+        } else if (lease_holds(l)) { /* who comes next needs no new epoch */
+            l->waiting = l->in_flight = 0;
+            measure_rate(l);
         } else {
             map_del(d->lines, id);
             line_free(l);

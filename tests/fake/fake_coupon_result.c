@@ -321,6 +321,11 @@ void fake_line_lease_ends(struct store *s, int64_t coupon_id)
     fake_line_of(s, coupon_id)->lease_ends_us = INT64_MIN;
 }
 
+int64_t fake_line_epoch(struct store *s, int64_t coupon_id)
+{
+    return fake_line_of(s, coupon_id)->epoch;
+}
+
 size_t fake_line_waiting(struct store *s, int64_t coupon_id)
 {
     return fake_line_of(s, coupon_id)->queue.n;

@@ -18,7 +18,7 @@ struct loop_timer {
 struct loop {
     TAILQ_HEAD(, loop_task) tasks;
     TAILQ_HEAD(, loop_timer) timers;
-    size_t ntimers;
+    size_t ntimers, fired;
     int64_t now_us, real_off_us;
     uint64_t starts;
     bool stopping;
@@ -95,6 +95,7 @@ static struct loop_timer *earliest(struct loop *l)
 
 static void fire(struct loop_timer *t)
 {
+    t->loop->fired++;
     if (t->period_us) {
         t->due_us += (1 + (t->loop->now_us - t->due_us) / t->period_us) * t->period_us;
         t->started = ++t->loop->starts;
@@ -149,6 +150,11 @@ void fake_loop_step(struct loop *l, int64_t ms)
 size_t fake_loop_timers(const struct loop *l)
 {
     return l->ntimers;
+}
+
+size_t fake_loop_fired(const struct loop *l)
+{
+    return l->fired;
 }
 
 int loop_run(struct loop *l)

@@ -19,5 +19,7 @@ void fake_loop_freeze(struct loop *l, int64_t ms);
 void fake_loop_step(struct loop *l, int64_t ms);
 /* Timers that exist: for tests of leaks. */
 size_t fake_loop_timers(const struct loop *l);
+/* How often a timer fired: for tests of who wakes up without need. */
+size_t fake_loop_fired(const struct loop *l);
 
 #endif

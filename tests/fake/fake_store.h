@@ -287,6 +287,7 @@ bool fake_line_outside_remove(struct store *s, int64_t coupon_id, struct slice m
 void fake_line_last_score(struct store *s, int64_t coupon_id, int64_t us);
 /* The drain's lease ends now. */
 void fake_line_lease_ends(struct store *s, int64_t coupon_id);
+int64_t fake_line_epoch(struct store *s, int64_t coupon_id); /* of the last lease */
 size_t fake_line_waiting(struct store *s, int64_t coupon_id);
 size_t fake_line_in_flight(struct store *s, int64_t coupon_id);
 const char *fake_line_result(struct store *s, int64_t coupon_id, int64_t user_id); /* NULL: none */
