@@ -27,19 +27,24 @@ tap_check 'without Kafka' holds --no-kafka
 tap_check 'the topics are not read' says '^SKIPPED G6  topic-orders *--no-kafka was given'
 node_stop
 
-# An order from before the ranking's days, whole in every book, whose events nobody has seen.
-sql "INSERT INTO orders VALUES (900001, 1700, NULL, 40, 40, 0, 'COMPLETED', now() - interval '10 days');
-    INSERT INTO order_items VALUES (900001, 900001, 16, 'x', 2, 15, 30), (900002, 900001, 8, 'y', 1, 10, 10);
-    INSERT INTO product_sales_daily SELECT product_id, (o.created_at AT TIME ZONE 'Asia/Seoul')::date, sum(quantity),
-        sum(total_price), max(o.created_at) FROM orders AS o JOIN order_items AS i ON i.order_id = o.id WHERE o.id = 900001 GROUP BY 1, 2;
-    INSERT INTO order_history_events (order_id, event_type, amount) VALUES (900001, 'ORDER_COMPLETED', 40);
-    UPDATE balances SET amount = amount - 40 WHERE user_id = 1700;
-    INSERT INTO user_balance_tx (user_id, tx_type, amount, balance_after, order_id)
-        SELECT 1700, 'PAYMENT', -40, amount, 900001 FROM balances WHERE user_id = 1700"
+# An order whose events nobody has seen.
+history_order_whole 900001
 audit
 tap_check 'missing events are refuted' tap_is "$? $(failed)" '1 topic-orders topic-platform topic-ranking'
 tap_check 'the order is named' says '^ *order 900001$'
 tap_check 'and each product' says '^ *order 900001, product 16$'
+# Topic by topic, the events come.
+say() { printf '%s\n' "$2" | kcat -P -b "$RUSHD_TEST_KAFKA" -t "$1-$suffix"; }
+say orders '{"orderId":900001,"userId":1700,"items":[{"productId":16,"productName":"x","quantity":2,"unitPrice":15,"totalPrice":30}],"totalAmount":40,"completedAt":"2026-01-01T00:00:00","orderStatus":"COMPLETED"}'
+audit
+tap_check 'one topic has it' tap_is "$? $(failed)" '1 topic-platform topic-ranking'
+say platform '{"eventType":"ORDER_COMPLETED","orderId":900001,"userId":1700,"eventData":{"orderId":900001},"eventTime":"2026-01-01T00:00:00"}'
+audit
+tap_check 'two topics have it' tap_is "$? $(failed)" '1 topic-ranking'
+say ranking '{"productId":16,"orderId":900001,"quantity":2,"orderCompletedAt":"2026-01-01T00:00:00"}'
+audit
+tap_check 'one of its products is missed' tap_is "$? $(failed) $(grep -c '^ *order 900001, product' "$work/out")" '1 topic-ranking 1'
+tap_check 'the other one' says '^ *order 900001, product 8$'
 day=$(sql "SELECT (now() AT TIME ZONE 'Asia/Seoul' - interval '1 day')::date")
 tap_check 'a range without it holds' holds --from "$day"
 sql "INSERT INTO outbox (order_id, payload, available_at) VALUES (900001, '{}', now() + interval '1 hour')"

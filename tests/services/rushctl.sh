@@ -4,6 +4,7 @@
 #   ctl ARGUMENT...          rushctl with that configuration
 #   node_start, node_stop    rushd with it; $node is its address
 #   shop_trade               orders, charges and coupon requests through the node; returns when all effects are there
+#   history_order_whole ID   an order of ten days ago, from before the ranking's days, in every book of PostgreSQL
 #   sql TEXT                 to the database; redis ARGUMENT... to Redis
 . "$RUSHD_TEST_SRCDIR/tests/support/tap.sh"
 . "$RUSHD_TEST_SRCDIR/tests/support/packages.sh"
@@ -85,4 +86,15 @@ shop_trade() {
     until_true 20 nothing_is_open || return 1
     order 1001 8 3 ",\"userCouponId\":$(sql 'SELECT user_coupon_id FROM user_coupons WHERE coupon_id = 1 AND user_id = 1001')" || return 1
     until_true 20 nothing_is_open
+}
+
+history_order_whole() {
+    sql "INSERT INTO orders VALUES ($1, 1700, NULL, 40, 40, 0, 'COMPLETED', now() - interval '10 days');
+        INSERT INTO order_items VALUES ($1, $1, 16, 'x', 2, 15, 30), ($1 + 1, $1, 8, 'y', 1, 10, 10);
+        INSERT INTO product_sales_daily SELECT product_id, (o.created_at AT TIME ZONE 'Asia/Seoul')::date, sum(quantity),
+            sum(total_price), max(o.created_at) FROM orders AS o JOIN order_items AS i ON i.order_id = o.id WHERE o.id = $1 GROUP BY 1, 2;
+        INSERT INTO order_history_events (order_id, event_type, amount) VALUES ($1, 'ORDER_COMPLETED', 40);
+        UPDATE balances SET amount = amount - 40 WHERE user_id = 1700;
+        INSERT INTO user_balance_tx (user_id, tx_type, amount, balance_after, order_id)
+            SELECT 1700, 'PAYMENT', -40, amount, $1 FROM balances WHERE user_id = 1700"
 }

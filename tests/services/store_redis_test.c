@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "msg/msg_date.h"
 #include "store/coupon.h"
+#include "store/coupon_users.h"
 #include "store/rebuild.h"
 #include "store/schema.h"
 
@@ -396,6 +397,57 @@ START_TEST(two_nodes_after_a_loss)
 }
 END_TEST
 
+/* --- put back --- */
+
+struct flags {
+    struct answer a;
+    bool set[3];
+};
+
+static void on_flags(void *arg, const bool *flags, size_t n, const struct error *e)
+{
+    struct flags *f = arg;
+    ck_assert_uint_eq(n, ARRAY_LEN(f->set));
+    memcpy(f->set, flags, sizeof f->set);
+    on_answer(&f->a, e);
+}
+
+/* Which requests of users 1, 2 and 3 were put back. */
+static struct flags were_put_back(const int64_t at[3])
+{
+    static const int64_t users[] = {1, 2, 3};
+    struct flags f = {0};
+    coupon_users_put_back(contract_store, COUPON, users, at, ARRAY_LEN(users), on_flags, &f);
+    AWAIT_OK(&f.a);
+    return f;
+}
+
+/* The exception to the order of decisions is remembered, so that the audit can tell it from a fault (guarantees G8). */
+START_TEST(who_was_put_back_is_remembered)
+{
+    int64_t at[3];
+    for (int i = 0; i < 3; i++)
+        at[i] = accepted(i + 1).requested_at_us;
+    const struct taken *t = take("a", 0, WINDOW, 3);
+    int64_t epoch = t->t.epoch;
+    const struct coupon_line_member second = t->m[1], third = t->m[2];
+    struct flags f = were_put_back(at);
+    ck_assert(!f.set[0] && !f.set[1] && !f.set[2]);
+    put_back(epoch, &second, 1); /* its publishing failed */
+    f = were_put_back(at);
+    ck_assert(!f.set[0] && f.set[1] && !f.set[2]);
+    published(epoch, &third, 1);
+    contract_lease_ends(COUPON);
+    take("b", 0, WINDOW, 0); /* the first one was never reported */
+    f = were_put_back(at);
+    ck_assert(f.set[0] && f.set[1] && !f.set[2]);
+    at[1]--; /* another request of the same user */
+    f = were_put_back(at);
+    ck_assert(f.set[0] && !f.set[1] && !f.set[2]);
+    ck_assert_int_gt(raw_i64("TTL coupon:put-back:7"), 2592000 - 60);
+}
+END_TEST
+
 /* --- how long a script holds Redis --- */
 
 #define MEMBERS 10000
@@ -521,7 +573,9 @@ static Suite *only_redis_suite(void)
     add_case(s, "junk",
              (const TTest *const[]){junk_in_the_ranking, junk_under_the_keys_of_a_line, keys_of_another_type,
                                     results_that_are_no_json, NULL});
-    add_case(s, "nodes", (const TTest *const[]){two_nodes_after_a_loss, ten_thousand_members, NULL});
+    add_case(s, "nodes",
+             (const TTest *const[]){two_nodes_after_a_loss, who_was_put_back_is_remembered,
+                                    ten_thousand_members, NULL});
     TCase *t = tcase_create("server");
     tcase_set_timeout(t, 60);
     tcase_add_unchecked_fixture(t, NULL, put_right);
