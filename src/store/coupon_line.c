@@ -7,12 +7,14 @@
 
 #include "msg/msg_date.h"
 #include "store/coupon.h"
+#include "store/line_batch.h"
 #include "store/store_script.h"
 
 #define ID "%" PRId64
 
-#define TAKE_MAX 500 /* members that one script moves: keeps Redis busy for less than ten milliseconds */
-#define PART_MAX 500 /* the same for members handed in: calls with more go out in parts */
+#define TAKE_MAX  500 /* members that one script moves: keeps Redis busy for less than ten milliseconds */
+#define BATCH_MAX 200 /* calls of one turn that share a script */
+#define PART_MAX  500 /* the same for members handed in: calls with more go out in parts */
 
 bool coupon_line_record_parse(struct slice text, struct coupon_line_record *r)
 {
@@ -50,129 +52,162 @@ static void on_done(void *arg, const struct redis_reply *r, const struct error *
 
 typedef void add_fn(void *arg, const struct coupon_line_ticket *t, const struct error *e);
 
+/* A call whose script has not answered yet, alone or with others of its turn. */
 struct add {
-    TAILQ_ENTRY(add) link; /* while it waits for the floor */
-    struct store *store;
-    int64_t coupon_id, user_id, max_waiting, ttl_ms;
-    bool acceptable;
+    struct line_call call;
     add_fn *done;
     void *arg;
 };
 
-/* The highest numbers of a coupon being read from PostgreSQL, and the adds that wait for them. */
+/* The highest numbers of a coupon being read from PostgreSQL, and the batches that wait for them. */
 struct line_floor {
     TAILQ_ENTRY(line_floor) link;
     struct store *store;
     int64_t coupon_id;
-    TAILQ_HEAD(, add) waiting;
+    TAILQ_HEAD(, line_batch) waiting;
 };
 
 #define ADD_FLOORS 5 /* the script's answer when the ticket counter is gone */
+#define ADD_WIDTH  5 /* values of one user in its reply */
 
-static void send_add(struct add *a, int64_t ticket_floor, int64_t last_floor_us);
+static void send_adds(struct line_batch *b, int64_t ticket_floor, int64_t last_floor_us);
 
-static void finish_add(struct add *a, const struct coupon_line_ticket *t, const struct error *e)
+/* The next call of a batch; NULL at the end, when the batch is gone. */
+static struct add *next_add(struct line_batch *b)
 {
-    a->done(a->arg, t, e);
-    mem_free(a);
+    struct line_call *call = TAILQ_FIRST(&b->calls);
+    if (!call) {
+        line_batch_free(b);
+        return NULL;
+    }
+    TAILQ_REMOVE(&b->calls, call, link);
+    return CONTAINER_OF(call, struct add, call);
+}
+
+static void fail_adds(struct line_batch *b, const struct error *e)
+{
+    struct add *a;
+    while ((a = next_add(b))) {
+        a->done(a->arg, NULL, e);
+        mem_free(a);
+    }
 }
 
 static void on_floor(void *arg, int64_t ticket, int64_t requested_at_us, const struct error *e)
 {
     struct line_floor *f = arg;
-    struct add *a;
+    struct line_batch *b;
     TAILQ_REMOVE(&f->store->floors, f, link);
-    while ((a = TAILQ_FIRST(&f->waiting))) {
-        TAILQ_REMOVE(&f->waiting, a, link);
+    while ((b = TAILQ_FIRST(&f->waiting))) {
+        TAILQ_REMOVE(&f->waiting, b, link);
         if (e)
-            finish_add(a, NULL, e);
+            fail_adds(b, e);
         else
-            send_add(a, ticket, requested_at_us);
+            send_adds(b, ticket, requested_at_us);
     }
     mem_free(f);
 }
 
 /* Numbers go on above the highest in PostgreSQL: read once for all who ask at that moment. */
-static void wait_for_floor(struct add *a)
+static void wait_for_floor(struct line_batch *b)
 {
-    struct store *s = a->store;
+    struct store *s = b->store;
     struct line_floor *f;
     TAILQ_FOREACH(f, &s->floors, link)
     {
-        if (f->coupon_id == a->coupon_id)
+        if (f->coupon_id == b->key.coupon_id)
             break;
     }
     if (!f) {
         f = mem_zalloc(sizeof *f);
         f->store = s;
-        f->coupon_id = a->coupon_id;
+        f->coupon_id = b->key.coupon_id;
         TAILQ_INIT(&f->waiting);
         TAILQ_INSERT_TAIL(&s->floors, f, link);
         coupon_request_highest(s, f->coupon_id, on_floor, f);
     }
-    TAILQ_INSERT_TAIL(&f->waiting, a, link);
+    TAILQ_INSERT_TAIL(&f->waiting, b, link);
+}
+
+static struct coupon_line_ticket read_ticket(const struct redis_reply *r, size_t at)
+{
+    return (struct coupon_line_ticket){
+        .answer = (enum coupon_line_answer)redis_reply_i64(redis_reply_at(r, at)),
+        .ticket = redis_reply_i64(redis_reply_at(r, at + 1)),
+        .requested_at_us = redis_reply_i64(redis_reply_at(r, at + 2)),
+        .position = redis_reply_i64(redis_reply_at(r, at + 3)),
+        .size = redis_reply_i64(redis_reply_at(r, at + 4)),
+    };
 }
 
 static void on_added(void *arg, const struct redis_reply *r, const struct error *e)
 {
-    struct add *a = arg;
+    struct line_batch *b = arg;
+    struct error wrong;
+    if (!e && redis_reply_i64(redis_reply_at(r, 0)) == ADD_FLOORS) {
+        wait_for_floor(b);
+        return;
+    }
+    if (!e && redis_reply_len(r) != b->n * ADD_WIDTH) {
+        error_set(&wrong, ERROR_BUG, "REPLY", "coupon_add.lua answers %zu values for %zu requests",
+                  redis_reply_len(r), b->n);
+        e = &wrong;
+    }
     if (e) {
-        finish_add(a, NULL, e);
+        fail_adds(b, e);
         return;
     }
-    int64_t answer = redis_reply_i64(redis_reply_at(r, 0));
-    if (answer == ADD_FLOORS) {
-        wait_for_floor(a);
-        return;
+    struct add *a;
+    for (size_t at = 0; (a = next_add(b)); at += ADD_WIDTH) {
+        const struct coupon_line_ticket t = read_ticket(r, at);
+        a->done(a->arg, &t, NULL);
+        mem_free(a);
     }
-    const struct coupon_line_ticket t = {
-        .answer = (enum coupon_line_answer)answer,
-        .ticket = redis_reply_i64(redis_reply_at(r, 1)),
-        .requested_at_us = redis_reply_i64(redis_reply_at(r, 2)),
-        .position = redis_reply_i64(redis_reply_at(r, 3)),
-        .size = redis_reply_i64(redis_reply_at(r, 4)),
-    };
-    finish_add(a, &t, NULL);
 }
 
 /* ticket_floor below 0: not known. */
-static void send_add(struct add *a, int64_t ticket_floor, int64_t last_floor_us)
+static void send_adds(struct line_batch *b, int64_t ticket_floor, int64_t last_floor_us)
 {
     struct script_args s = {0};
-    script_key(&s, "coupon:queue:" ID, a->coupon_id);
-    script_key(&s, "coupon:ticket:" ID, a->coupon_id);
-    script_key(&s, "coupon:last-score:" ID, a->coupon_id);
-    script_key(&s, "coupon:pending:" ID, a->coupon_id);
-    script_key(&s, "coupon:issued:" ID, a->coupon_id);
-    script_key(&s, "coupon:result:" ID ":" ID, a->coupon_id, a->user_id);
+    int64_t coupon_id = b->key.coupon_id;
+    struct line_call *call;
+    script_key(&s, "coupon:queue:" ID, coupon_id);
+    script_key(&s, "coupon:ticket:" ID, coupon_id);
+    script_key(&s, "coupon:last-score:" ID, coupon_id);
+    script_key(&s, "coupon:pending:" ID, coupon_id);
+    script_key(&s, "coupon:issued:" ID, coupon_id);
     script_key(&s, "coupon:lines");
-    script_key(&s, "coupon:inflight:" ID, a->coupon_id);
-    script_i64(&s, a->user_id);
-    script_i64(&s, a->acceptable);
-    script_i64(&s, a->max_waiting);
-    script_i64(&s, coupon_counters_life_s(a->ttl_ms));
-    script_i64(&s, a->coupon_id);
+    script_key(&s, "coupon:inflight:" ID, coupon_id);
+    TAILQ_FOREACH(call, &b->calls, link)
+    script_key_ids(&s, "coupon:result:", coupon_id, call->user_id);
+    script_i64(&s, b->key.acceptable);
+    script_i64(&s, b->key.max_waiting);
+    script_i64(&s, coupon_counters_life_s(b->key.ttl_ms));
+    script_i64(&s, coupon_id);
     if (ticket_floor < 0)
         script_text(&s, "");
     else
         script_i64(&s, ticket_floor);
     script_i64(&s, last_floor_us);
-    store_script(a->store, SCRIPT_COUPON_ADD, &s, 1, on_added, a);
+    TAILQ_FOREACH(call, &b->calls, link)
+    script_i64(&s, call->user_id);
+    store_script(b->store, SCRIPT_COUPON_ADD, &s, 1, on_added, b);
+}
+
+static void send_new_adds(struct line_batch *b)
+{
+    send_adds(b, -1, 0);
 }
 
 void coupon_line_add(struct store *s, int64_t coupon_id, int64_t user_id, bool acceptable,
                      int64_t max_waiting, int64_t ttl_ms, add_fn *done, void *arg)
 {
-    struct add *a = mem_zalloc(sizeof *a);
-    a->store = s;
-    a->coupon_id = coupon_id;
-    a->user_id = user_id;
-    a->max_waiting = max_waiting;
-    a->ttl_ms = ttl_ms;
-    a->acceptable = acceptable;
-    a->done = done;
-    a->arg = arg;
-    send_add(a, -1, 0);
+    const struct line_key key = {coupon_id, acceptable, max_waiting, ttl_ms};
+    struct add *a = mem_alloc(sizeof *a);
+    *a = (struct add){.call.user_id = user_id, .done = done, .arg = arg};
+    if (!s->adds)
+        s->adds = line_batches_new(s, BATCH_MAX, send_new_adds);
+    line_batches_add(s->adds, &key, &a->call);
 }
 
 typedef void cancel_fn(void *arg, bool removed, const struct error *e);
@@ -425,7 +460,7 @@ static void send_decided(struct store *s, const struct coupon_line_result *resul
     script_key(&a, "coupon:taken:" ID, coupon_id);
     script_key(&a, "coupon:published:" ID, coupon_id);
     for (size_t i = 0; i < n; i++)
-        script_key(&a, "coupon:result:" ID ":" ID, coupon_id, results[i].user_id);
+        script_key_ids(&a, "coupon:result:", coupon_id, results[i].user_id);
     script_i64(&a, result_ttl_ms);
     script_i64(&a, issued_ttl_ms / 1000);
     struct buf at = BUF_INIT;
@@ -467,39 +502,72 @@ void coupon_line_decided(struct store *s, const struct coupon_line_result *resul
 
 typedef void status_fn(void *arg, const struct coupon_line_status *st, const struct error *e);
 
-static void on_status(void *arg, const struct redis_reply *r, const struct error *e)
+/* A question whose script has not answered yet. */
+struct status_call {
+    struct line_call call;
+    status_fn *done;
+    void *arg;
+};
+
+#define STATUS_WIDTH 4 /* values of one user in the script's reply */
+
+static void end_status(struct status_call *c, const struct redis_reply *r, size_t at, const struct error *e)
 {
-    struct call *c = arg;
     struct coupon_line_status st = {0};
     struct buf json = BUF_INIT;
     if (!e) {
-        struct slice result = redis_reply_text(redis_reply_at(r, 0));
+        struct slice result = redis_reply_text(redis_reply_at(r, at));
         struct coupon_line_record record;
         if (result.n) {
             buf_put_slice(&json, result);
             st.result_json = buf_str(&json);
         }
-        st.position = redis_reply_i64(redis_reply_at(r, 2));
-        st.size = redis_reply_i64(redis_reply_at(r, 3));
+        st.position = redis_reply_i64(redis_reply_at(r, at + 2));
+        st.size = redis_reply_i64(redis_reply_at(r, at + 3));
         st.pending =
-            coupon_line_record_parse(redis_reply_text(redis_reply_at(r, 1)), &record) || st.position > 0;
+            coupon_line_record_parse(redis_reply_text(redis_reply_at(r, at + 1)), &record) || st.position > 0;
         st.ticket = record.ticket;
         st.requested_at_us = record.requested_at_us;
     }
-    ((status_fn *)c->done)(c->arg, e ? NULL : &st, e);
+    c->done(c->arg, e ? NULL : &st, e);
     buf_free(&json);
     mem_free(c);
 }
 
-void coupon_line_status(struct store *s, int64_t coupon_id, int64_t user_id, status_fn *done, void *arg)
+static void on_statuses(void *arg, const struct redis_reply *r, const struct error *e)
+{
+    struct line_batch *b = arg;
+    struct line_call *call;
+    for (size_t at = 0; (call = TAILQ_FIRST(&b->calls)); at += STATUS_WIDTH) {
+        TAILQ_REMOVE(&b->calls, call, link);
+        end_status(CONTAINER_OF(call, struct status_call, call), r, at, e);
+    }
+    line_batch_free(b);
+}
+
+static void send_statuses(struct line_batch *b)
 {
     struct script_args a = {0};
-    script_key(&a, "coupon:result:" ID ":" ID, coupon_id, user_id);
+    int64_t coupon_id = b->key.coupon_id;
+    struct line_call *call;
     script_key(&a, "coupon:pending:" ID, coupon_id);
     script_key(&a, "coupon:queue:" ID, coupon_id);
     script_key(&a, "coupon:inflight:" ID, coupon_id);
-    script_i64(&a, user_id);
-    store_script(s, SCRIPT_COUPON_STATUS, &a, 4, on_status, call_new((store_any_fn *)done, arg));
+    TAILQ_FOREACH(call, &b->calls, link)
+    script_key_ids(&a, "coupon:result:", coupon_id, call->user_id);
+    TAILQ_FOREACH(call, &b->calls, link)
+    script_i64(&a, call->user_id);
+    store_script(b->store, SCRIPT_COUPON_STATUS, &a, b->n * STATUS_WIDTH, on_statuses, b);
+}
+
+void coupon_line_status(struct store *s, int64_t coupon_id, int64_t user_id, status_fn *done, void *arg)
+{
+    const struct line_key key = {.coupon_id = coupon_id};
+    struct status_call *c = mem_alloc(sizeof *c);
+    *c = (struct status_call){.call.user_id = user_id, .done = done, .arg = arg};
+    if (!s->statuses)
+        s->statuses = line_batches_new(s, BATCH_MAX, send_statuses);
+    line_batches_add(s->statuses, &key, &c->call);
 }
 
 #define INFO_TTL_S (24 * 3600)

@@ -1,6 +1,6 @@
 /* The store: what its calls have in common. One statement and its answer, array columns for unnest(), memory
  * that goes with a call. */
-#include "store/store_internal.h"
+#include "store/line_batch.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,6 +20,10 @@ struct store *store_new(struct loop *l, struct pg_pool *pg, struct redis_client 
 void store_unwatch(struct store *s)
 {
     coupon_watch_free(s);
+    if (s->adds)
+        line_batches_flush(s->adds);
+    if (s->statuses)
+        line_batches_flush(s->statuses);
 }
 
 void store_free(struct store *s)
@@ -27,6 +31,10 @@ void store_free(struct store *s)
     if (!s)
         return;
     coupon_watch_free(s);
+    if (s->adds)
+        line_batches_free(s->adds);
+    if (s->statuses)
+        line_batches_free(s->statuses);
     store_ids_free(s);
     store_columns_free(&s->columns);
     mem_free(s);

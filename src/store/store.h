@@ -27,7 +27,7 @@ struct store *store_new(struct loop *l, struct pg_pool *pg, struct redis_client 
 /* After pg_pool_close() has reported and before pg_pool_free(). Callers that still wait for ids are answered
  * RETRIABLE. */
 void store_free(struct store *s);
-/* End the watching of coupons: before the pool goes. store_free() does it as well. */
+/* End the watching of coupons, and hand to Redis what waits for the end of the turn: before pool and client go, which end it. */
 void store_unwatch(struct store *s);
 
 typedef void store_done_fn(void *arg, const struct error *e);

@@ -61,6 +61,7 @@ struct store_ids {
 
 struct coupon_watcher;
 struct line_floor;
+struct line_batches;
 struct store {
     struct loop *loop;
     struct pg_pool *pg;         /* may be NULL */
@@ -69,7 +70,8 @@ struct store {
     struct store_ids ids[STORE_ID_COUNT];
     struct pg_listener *listener; /* of rushd_coupons, while anybody watches */
     TAILQ_HEAD(, coupon_watcher) watchers;
-    TAILQ_HEAD(, line_floor) floors; /* of coupons whose counters are gone from Redis, being read */
+    TAILQ_HEAD(, line_floor) floors;      /* of coupons whose counters are gone from Redis, being read */
+    struct line_batches *adds, *statuses; /* calls of this turn; NULL before the first */
 };
 
 /* Parts of store_new() and store_free(), each beside what it is about. */

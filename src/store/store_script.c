@@ -39,6 +39,17 @@ void script_key(struct script_args *a, const char *fmt, ...)
     a->nkeys++;
 }
 
+void script_key_ids(struct script_args *a, const char *prefix, int64_t first, int64_t second)
+{
+    ASSERT(a->n == a->nkeys);
+    buf_puts(&a->text, prefix);
+    buf_put_i64(&a->text, first);
+    buf_putc(&a->text, ':');
+    buf_put_i64(&a->text, second);
+    end_argument(a);
+    a->nkeys++;
+}
+
 void script_i64(struct script_args *a, int64_t v)
 {
     buf_put_i64(&a->text, v);

@@ -3,15 +3,16 @@
  * flattered). Knows nothing of rushd but its routes.
  *
  *   bench_load --port P --case NAME [--connections 64] [--seconds 10] [--warmup 2] [--rate N] [--pipeline 1]
- *              [--users FIRST:COUNT] [--products COUNT] [--coupon ID] [--path PATH]
+ *              [--users FIRST:COUNT] [--products COUNT] [--coupon ID] [--path PATH] [--cpu NAME:PID]...
  *
- * Prints one JSON object: requests, rate, statuses, latency percentiles in ms, its own CPU seconds. Progress goes to standard
- * error. */
+ * Prints one JSON object: requests, rate, statuses, latency percentiles in ms, the histogram behind them, and per request the
+ * microseconds of CPU of this program and of each process named by --cpu with its children. Progress goes to standard error. */
 #ifdef HAVE_CONFIG_H
 #include "config.h"
 #endif
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
@@ -66,6 +67,17 @@ static struct {
          .users = 100000,
          .products = 1,
          .coupon = 1};
+
+/* The processes whose CPU time is told, each with its children. */
+enum {
+    WATCHED_MAX = 8
+};
+static struct watched {
+    char name[32];
+    int pid;
+    double before, used; /* seconds */
+} watched[WATCHED_MAX];
+static int nwatched;
 
 static int64_t now_us(void)
 {
@@ -297,6 +309,71 @@ static void run(struct connection *all, double seconds)
     }
 }
 
+/* --- CPU --- */
+
+/* Ticks of user and system time of a process; *parent gets its parent. */
+static uint64_t process_ticks(const char *pid, int *parent)
+{
+    char path[64], text[1024];
+    unsigned long long user, system;
+    snprintf(path, sizeof path, "/proc/%.20s/stat", pid);
+    FILE *f = fopen(path, "r");
+    size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
+    if (f)
+        fclose(f);
+    text[n] = '\0';
+    const char *rest = strrchr(text, ')'); /* the name before it may hold anything */
+    if (!rest ||
+        sscanf(rest, ") %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", parent, &user, &system) != 3)
+        return 0;
+    return user + system;
+}
+
+/* Time of a process and its living children, in seconds. */
+static double family_seconds(int pid)
+{
+    uint64_t ticks = 0;
+    DIR *d = opendir("/proc");
+    for (struct dirent *e; d && (e = readdir(d));) {
+        int parent = 0;
+        if (e->d_name[0] < '1' || e->d_name[0] > '9')
+            continue;
+        uint64_t t = process_ticks(e->d_name, &parent);
+        if (parent == pid || atoi(e->d_name) == pid)
+            ticks += t;
+    }
+    if (d)
+        closedir(d);
+    return (double)ticks / (double)sysconf(_SC_CLK_TCK);
+}
+
+static double own_seconds(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return (double)u.ru_utime.tv_sec + (double)u.ru_stime.tv_sec +
+           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
+static void watch_begin(void)
+{
+    for (int i = 0; i < nwatched; i++)
+        watched[i].before = family_seconds(watched[i].pid);
+}
+
+static void watch_end(void)
+{
+    for (int i = 0; i < nwatched; i++)
+        watched[i].used = family_seconds(watched[i].pid) - watched[i].before;
+}
+
+/* --- result --- */
+
+static double per_request_us(double seconds)
+{
+    return samples ? seconds * 1e6 / (double)samples : 0;
+}
+
 static void print_result(double seconds, double cpu)
 {
     printf("{\"case\":\"%s\",\"connections\":%d,\"pipeline\":%d,\"seconds\":%.3f,\"requests\":%llu,\"rate\":%"
@@ -305,14 +382,39 @@ static void print_result(double seconds, double cpu)
            (double)samples / seconds);
     printf("\"p50\":%.3f,\"p90\":%.3f,\"p99\":%.3f,\"p999\":%.3f,\"max\":%.3f,", percentile(0.5),
            percentile(0.9), percentile(0.99), percentile(0.999), percentile(1));
-    printf("\"broken\":%llu,\"cpu\":%.3f,\"statuses\":{", (unsigned long long)broken, cpu);
+    printf("\"broken\":%llu,\"cpu\":%.3f,\"cpuUs\":{\"load\":%.2f", (unsigned long long)broken, cpu,
+           per_request_us(cpu));
+    for (int i = 0; i < nwatched; i++)
+        printf(",\"%s\":%.2f", watched[i].name, per_request_us(watched[i].used));
+    printf("},\"statuses\":{");
     const char *comma = "";
     for (int i = 0; i < STATUS_MAX; i++)
         if (statuses[i]) {
             printf("%s\"%d\":%llu", comma, i, (unsigned long long)statuses[i]);
             comma = ",";
         }
-    printf("}}\n");
+    printf("},\"histogram\":[");
+    comma = "";
+    for (int i = 0; i < POWERS * STEPS; i++)
+        if (histogram[i]) {
+            printf("%s[%.3f,%llu]", comma,
+                   (double)(1ULL << (i / STEPS)) * (1 + (double)(i % STEPS) / STEPS) / 1000,
+                   (unsigned long long)histogram[i]);
+            comma = ",";
+        }
+    printf("]}\n");
+}
+
+static void parse_watched(const char *v)
+{
+    const char *colon = strchr(v, ':');
+    if (!colon || nwatched == WATCHED_MAX) {
+        fprintf(stderr, "bench_load: --cpu NAME:PID, at most %d\n", WATCHED_MAX);
+        exit(64);
+    }
+    struct watched *w = &watched[nwatched++];
+    snprintf(w->name, sizeof w->name, "%.*s", (int)(colon - v), v);
+    w->pid = atoi(colon + 1);
 }
 
 static void parse(int argc, char **argv)
@@ -339,6 +441,8 @@ static void parse(int argc, char **argv)
             cfg.products = atoll(v);
         else if (!strcmp(o, "--coupon"))
             cfg.coupon = atoll(v);
+        else if (!strcmp(o, "--cpu"))
+            parse_watched(v);
         else if (!strcmp(o, "--users")) {
             cfg.first_user = atoll(v);
             cfg.users = strchr(v, ':') ? atoll(strchr(v, ':') + 1) : 1;
@@ -353,14 +457,6 @@ static void parse(int argc, char **argv)
     }
 }
 
-static double cpu_seconds(void)
-{
-    struct rusage u;
-    getrusage(RUSAGE_SELF, &u);
-    return (double)u.ru_utime.tv_sec + (double)u.ru_stime.tv_sec +
-           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
-}
-
 int main(int argc, char **argv)
 {
     parse(argc, argv);
@@ -372,10 +468,14 @@ int main(int argc, char **argv)
     }
     run(all, cfg.warmup);
     measuring = true;
-    double cpu = cpu_seconds();
+    watch_begin();
+    double cpu = own_seconds();
     int64_t start = now_us();
     run(all, cfg.seconds);
-    print_result((double)(now_us() - start) / 1e6, cpu_seconds() - cpu);
+    double seconds = (double)(now_us() - start) / 1e6;
+    cpu = own_seconds() - cpu;
+    watch_end();
+    print_result(seconds, cpu);
     for (int i = 0; i < cfg.connections; i++)
         close(all[i].fd);
     free(all);

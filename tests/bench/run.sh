@@ -129,7 +129,7 @@ yard_redis() {
     [ -n "${redis_rate:-}" ] && return
     sha=$(redis-cli -s "$REDIS_SOCKET" -n 1 SCRIPT LOAD "$(cat "$src/src/store/lua/coupon_add.lua")")
     for i in $(seq "$repeat"); do
-        redis-benchmark -s "$REDIS_SOCKET" --dbnum 1 -c 64 -n 200000 -r 100000 -q EVALSHA "$sha" 9 q t l p i r: s f e __rand_int__ 1 10000000 90000 7 0 0 2>/dev/null |
+        redis-benchmark -s "$REDIS_SOCKET" --dbnum 1 -c 64 -n 200000 -r 100000 -q EVALSHA "$sha" 8 q t l p i s f r:__rand_int__ 1 10000000 90000 7 0 0 __rand_int__ 2>/dev/null |
             tr '\r' '\n' | sed -n 's/.*: \([0-9.]*\) requests per second.*/\1/p' | tail -n 1
         redis-cli -s "$REDIS_SOCKET" -n 1 FLUSHDB >/dev/null
     done >"$work/redis"

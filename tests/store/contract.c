@@ -192,7 +192,7 @@ void decided(int64_t user_id, int64_t requested_at_us, bool success, int64_t use
     AWAIT_OK(&a);
 }
 
-static void on_status(void *arg, const struct coupon_line_status *st, const struct error *e)
+void on_status(void *arg, const struct coupon_line_status *st, const struct error *e)
 {
     struct standing *s = arg;
     ck_assert(!e && !s->fired);

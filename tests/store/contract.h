@@ -78,6 +78,7 @@ struct standing {
     int64_t user_coupon_id; /* of the result; a number that tells results apart */
     int64_t requested_at_us, ticket, position, size;
 };
+void on_status(void *arg, const struct coupon_line_status *st, const struct error *e);
 struct standing standing_of(int64_t user_id);
 /* Coupons that have a line, into ids. */
 size_t list(int64_t *ids, size_t most);

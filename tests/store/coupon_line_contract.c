@@ -81,6 +81,83 @@ START_TEST(answers_in_the_order_of_the_contract)
 }
 END_TEST
 
+#define TOGETHER 450 /* more than share one script */
+
+static void add_together(struct added *a, int64_t user_id, int64_t max_waiting)
+{
+    coupon_line_add(contract_store, COUPON, user_id, true, max_waiting, TTL_MS, on_added, a);
+}
+
+/* What is asked in one turn is answered as if one had been asked after the other. */
+START_TEST(calls_of_one_turn)
+{
+    static struct added a[TOGETHER], b[TOGETHER], again, full, held;
+    static struct standing s[TOGETHER];
+    int64_t at = accepted(user(TOGETHER + 1)).requested_at_us;
+    decided(user(TOGETHER + 1), at, true, 11);
+    for (int i = 0; i < TOGETHER; i++) {
+        a[i] = b[i] = (struct added){0};
+        add_together(&a[i], user(i), TOGETHER);
+        send_add(&b[i], COUPON + 1, user(i));
+        if (i == 3)
+            add_together(&again, user(3), TOGETHER);
+    }
+    add_together(&full, user(TOGETHER), TOGETHER);
+    add_together(&held, user(TOGETHER + 1), TOGETHER);
+    AWAIT_OK(&held);
+    for (int i = 0; i < TOGETHER; i++) {
+        AWAIT_OK(&a[i]);
+        AWAIT_OK(&b[i]);
+        ck_assert_int_eq(a[i].t.answer, COUPON_LINE_ACCEPTED);
+        ck_assert_int_eq(a[i].t.ticket, i + 2);
+        ck_assert_int_eq(a[i].t.position, i + 1);
+        ck_assert_int_eq(a[i].t.size, i + 1);
+        ck_assert_int_gt(a[i].t.requested_at_us, at);
+        ck_assert_int_eq(b[i].t.ticket, i + 1);
+        ck_assert_int_eq(b[i].t.position, i + 1);
+        at = a[i].t.requested_at_us;
+    }
+    ck_assert_int_eq(again.t.answer, COUPON_LINE_PENDING);
+    ck_assert_int_eq(full.t.answer, COUPON_LINE_FULL);
+    ck_assert_int_eq(full.t.size, TOGETHER);
+    ck_assert_int_eq(held.t.answer, COUPON_LINE_ISSUED);
+    take("a", 0, WINDOW, 2);
+    for (int i = 0; i < TOGETHER; i++)
+        s[i] = (struct standing){0};
+    for (int i = 0; i < TOGETHER; i++)
+        coupon_line_status(contract_store, COUPON, user(i + 2), on_status, &s[i]);
+    for (int i = 0; i < TOGETHER; i++) {
+        await(&s[i].fired);
+        ck_assert_int_eq(s[i].has_result, i == TOGETHER - 1);
+        ck_assert_int_eq(s[i].pending, i < TOGETHER - 2);
+        ck_assert_int_eq(s[i].ticket, i < TOGETHER - 2 ? i + 4 : 0);
+        ck_assert_int_eq(s[i].position, i < TOGETHER - 2 ? i + 1 : 0);
+    }
+}
+END_TEST
+
+/* Places of one turn that are not in a row: somebody else's score lies between them. */
+START_TEST(places_around_a_member_from_outside)
+{
+    static struct added a[6];
+    char score[40];
+    int64_t ahead = contract_now_us() + INT64_C(3600) * 1000000;
+    contract_last_score(COUPON, ahead);
+    snprintf(score, sizeof score, "%.17g", ((double)ahead + 2.5) / 1000000);
+    contract_outside_add(COUPON, SLICE("77"), score);
+    for (int i = 0; i < 6; i++)
+        a[i] = (struct added){0};
+    for (int i = 0; i < 6; i++)
+        add_together(&a[i], user(i), 100);
+    for (int i = 0; i < 6; i++) {
+        AWAIT_OK(&a[i]);
+        ck_assert_int_eq(a[i].t.requested_at_us, ahead + i + 1);
+        ck_assert_int_eq(a[i].t.position, i < 2 ? i + 1 : i + 2);
+        ck_assert_int_eq(a[i].t.size, i + 2);
+    }
+}
+END_TEST
+
 START_TEST(pending_until_decided)
 {
     int64_t at = accepted(1).requested_at_us;
@@ -458,6 +535,7 @@ Suite *coupon_line_contract_suite(void)
     Suite *s = suite_create("coupon line");
     add_case(s, "accept",
              (const TTest *const[]){tickets_without_gaps_and_scores_that_grow, a_clock_that_steps_back,
+                                    calls_of_one_turn, places_around_a_member_from_outside,
                                     answers_in_the_order_of_the_contract, pending_until_decided,
                                     cancel_only_in_line, NULL});
     add_case(s, "outside",

@@ -1,44 +1,80 @@
--- Accept a request for a coupon: check in the contract's order, take the next ticket and a score of its own.
--- KEYS 1 queue 2 ticket 3 last-score 4 pending 5 issued 6 result 7 lines 8 inflight
--- ARGV 1 user 2 acceptable (0/1) 3 max waiting 4 life of the counters in seconds 5 coupon id 6 ticket floor ('' when unknown)
--- 7 last-score floor (us)
--- Returns {answer, ticket, requestedAt us, position, size}; answers 0 accepted 1 issued 2 refused 3 pending 4 full
--- 5 the ticket counter is gone: call again with the floors from PostgreSQL.
-local user = ARGV[1]
-if redis.call('SISMEMBER', KEYS[5], user) == 1 then
-    return {1}
-end
-if ARGV[2] == '0' then
-    return {2}
-end
+-- Accept requests for a coupon, in their order: check in the contract's order, take the next ticket and a score of its own.
+-- KEYS 1 queue 2 ticket 3 last-score 4 pending 5 issued 6 lines 7 inflight, then the result key of each user
+-- ARGV 1 acceptable (0/1) 2 max waiting 3 life of the counters in seconds 4 coupon id 5 ticket floor ('' when unknown)
+-- 6 last-score floor (us), then the users
+-- Returns answer, ticket, requestedAt us, position and size of each user in one row; answers 0 accepted 1 issued 2 refused
+-- 3 pending 4 full. Or {5}: the ticket counter is gone, nothing was done, call again with the floors from PostgreSQL.
+-- Each command serves all users: a call costs Redis more than what it does for one of them.
+local FIRST_RESULT, FIRST_USER = 8, 7
+local users = {unpack(ARGV, FIRST_USER)}
+local acceptable, most = ARGV[1] == '1', tonumber(ARGV[2])
+local issued = redis.call('SMISMEMBER', KEYS[5], unpack(users))
+local reply, accepted, size = {}, {}, 0
 -- Whoever is neither in line nor in flight is not on the way, whatever record another program left behind by taking the
 -- member out. A member that another program added has no record, and may be spelled with quotes.
-if redis.call('ZSCORE', KEYS[1], user) or redis.call('ZSCORE', KEYS[8], user)
-    or redis.call('ZSCORE', KEYS[1], '"' .. user .. '"') then
-    return {3}
+local in_line, in_flight, taken = {}, {}, {}
+if acceptable then
+    local spellings = {unpack(users)}
+    for _, user in ipairs(users) do
+        spellings[#spellings + 1] = '"' .. user .. '"'
+    end
+    in_line = redis.call('ZMSCORE', KEYS[1], unpack(spellings))
+    in_flight = redis.call('ZMSCORE', KEYS[7], unpack(users))
+    size = redis.call('ZCARD', KEYS[1])
 end
-local size = redis.call('ZCARD', KEYS[1])
-if size >= tonumber(ARGV[3]) then
-    return {4, 0, 0, 0, size}
+for i, user in ipairs(users) do
+    local answer, here = 0, size + #accepted
+    if issued[i] == 1 then
+        answer, here = 1, 0
+    elseif not acceptable then
+        answer = 2
+    elseif in_line[i] or in_line[#users + i] or in_flight[i] or taken[user] then
+        answer, here = 3, 0
+    elseif here >= most then
+        answer = 4
+    else
+        accepted[#accepted + 1] = i
+        taken[user] = true
+        here = here + 1
+    end
+    local at = (i - 1) * 5
+    reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4], reply[at + 5] = answer, 0, 0, 0, here
 end
+if #accepted == 0 then
+    return reply
+end
+
 local last = tonumber(redis.call('GET', KEYS[3]) or 0) or 0
 if redis.call('EXISTS', KEYS[2]) == 0 then
-    if ARGV[6] == '' then
+    if ARGV[5] == '' then
         return {5}
     end
-    redis.call('SET', KEYS[2], ARGV[6])
-    last = math.max(last, tonumber(ARGV[7]))
+    redis.call('SET', KEYS[2], ARGV[5])
+    last = math.max(last, tonumber(ARGV[6]))
 end
 local clock = redis.call('TIME')
-local at = math.max(tonumber(clock[1]) * 1000000 + tonumber(clock[2]), last + 1)
-local at_text = string.format('%.0f', at)
-local ticket = redis.call('INCR', KEYS[2])
-redis.call('EXPIRE', KEYS[2], ARGV[4])
-redis.call('SET', KEYS[3], at_text, 'EX', ARGV[4])
-redis.call('ZADD', KEYS[1], string.format('%.17g', at / 1000000), user)
-redis.call('HSET', KEYS[4], user, 'W|' .. ticket .. '|' .. at_text .. '|0')
+local at = math.max(tonumber(clock[1]) * 1000000 + tonumber(clock[2]), last + 1) - 1
+local ticket = redis.call('INCRBY', KEYS[2], #accepted) - #accepted
+local members, records, results = {}, {}, {}
+for k, i in ipairs(accepted) do
+    local at_text = string.format('%.0f', at + k)
+    members[2 * k - 1], members[2 * k] = string.format('%.17g', (at + k) / 1000000), users[i]
+    records[2 * k - 1], records[2 * k] = users[i], 'W|' .. ticket + k .. '|' .. at_text .. '|0'
+    results[k] = KEYS[FIRST_RESULT + i - 1]
+    reply[(i - 1) * 5 + 2], reply[(i - 1) * 5 + 3] = ticket + k, at_text
+end
+redis.call('EXPIRE', KEYS[2], ARGV[3])
+redis.call('SET', KEYS[3], string.format('%.0f', at + #accepted), 'EX', ARGV[3])
+redis.call('ZADD', KEYS[1], unpack(members))
+redis.call('HSET', KEYS[4], unpack(records))
 redis.call('PERSIST', KEYS[1])
 redis.call('PERSIST', KEYS[4])
-redis.call('DEL', KEYS[6])
-redis.call('SADD', KEYS[7], ARGV[5])
-return {0, ticket, at_text, redis.call('ZRANK', KEYS[1], user) + 1, size + 1}
+redis.call('DEL', unpack(results))
+redis.call('SADD', KEYS[6], ARGV[4])
+-- Their scores are the highest but for what others added: then the places are not in a row.
+local first = redis.call('ZRANK', KEYS[1], users[accepted[1]])
+local in_a_row = redis.call('ZRANK', KEYS[1], users[accepted[#accepted]]) - first == #accepted - 1
+for k, i in ipairs(accepted) do
+    reply[(i - 1) * 5 + 4] = (in_a_row and first + k - 1 or redis.call('ZRANK', KEYS[1], users[i])) + 1
+end
+return reply
