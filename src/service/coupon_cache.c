@@ -12,6 +12,7 @@
 #define GENERATION_MS   500   /* users live for one to two of these */
 #define USERS_MAX       50000 /* of one generation */
 #define LOOKUP_MAX      500   /* users of one statement */
+#define SHARE_US        20000 /* so long misses wait for a running statement before they start another */
 
 /* --- waiting callers --- */
 
@@ -54,7 +55,9 @@ struct coupon_cache {
     struct map *users[2]; /* generations, newest first: id -> struct user_row * */
     struct loop_timer *generation_timer;
     struct user_waiters user_hits, user_misses;
+    size_t nmisses;
     LIST_HEAD(, user_read) reads;
+    int64_t user_read_us; /* when the last of them began */
     struct loop_task user_task;
 };
 
@@ -203,6 +206,7 @@ static void on_generation(void *arg)
     free_users(old);
     c->users[1] = c->users[0];
     c->users[0] = old;
+    loop_defer(c->loop, &c->user_task); /* for misses behind a slow statement */
 }
 
 static const struct user_row *cached_user(const struct coupon_cache *c, int64_t id)
@@ -249,6 +253,14 @@ static void on_users(void *arg, const struct user_row *rows, size_t n, const str
         mem_free(w);
     }
     mem_free(read);
+    if (c->nmisses)
+        loop_defer(c->loop, &c->user_task);
+}
+
+static void add_miss(struct coupon_cache *c, struct user_waiter *w)
+{
+    TAILQ_INSERT_TAIL(&c->user_misses, w, link);
+    c->nmisses++;
 }
 
 /* One statement for the next misses; duplicates do no harm. */
@@ -262,11 +274,21 @@ static void read_users(struct coupon_cache *c)
     struct user_waiter *w;
     while (n < LOOKUP_MAX && (w = TAILQ_FIRST(&c->user_misses))) {
         TAILQ_REMOVE(&c->user_misses, w, link);
+        c->nmisses--;
         TAILQ_INSERT_TAIL(&read->waiters, w, link);
         ids[n++] = w->user_id;
     }
     LIST_INSERT_HEAD(&c->reads, read, link);
+    c->user_read_us = clock_mono_us();
     user_read(c->store, ids, n, on_users, read);
+}
+
+/* Misses that come while a statement runs share the next one, unless there are enough for one of their own or that one is
+ * slow: it may be on a dead connection. */
+static bool may_read_users(const struct coupon_cache *c)
+{
+    return c->nmisses && (LIST_EMPTY(&c->reads) || c->nmisses >= LOOKUP_MAX ||
+                          clock_mono_us() - c->user_read_us > SHARE_US);
 }
 
 static void look_users_up(void *arg)
@@ -280,13 +302,13 @@ static void look_users_up(void *arg)
         TAILQ_REMOVE(&hits, w, link);
         const struct user_row *row = cached_user(c, w->user_id);
         if (!row) { /* aged out within the turn */
-            TAILQ_INSERT_TAIL(&c->user_misses, w, link);
+            add_miss(c, w);
             continue;
         }
         w->done(w->arg, row, &ERROR_INIT);
         mem_free(w);
     }
-    while (!TAILQ_EMPTY(&c->user_misses))
+    while (may_read_users(c))
         read_users(c);
 }
 
@@ -298,7 +320,7 @@ void user_lookup(struct coupon_cache *c, int64_t user_id, bool fresh,
     if (!fresh && cached_user(c, user_id))
         TAILQ_INSERT_TAIL(&c->user_hits, w, link);
     else
-        TAILQ_INSERT_TAIL(&c->user_misses, w, link);
+        add_miss(c, w);
     loop_defer(c->loop, &c->user_task);
 }
 
