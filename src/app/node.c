@@ -1,5 +1,6 @@
 /* Building a node from the configuration, low to high, and taking it apart. */
 #include <stdlib.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "app/node_internal.h"
@@ -11,6 +12,7 @@ LOG_DEFINE(log_node, "rushd.node");
 #define MAX_HEADER_BYTES 8192
 #define WRITE_TIMEOUT_MS 10000
 #define OUTBOX_IN_FLIGHT 20000
+#define LISTEN_GRACE_MS  2000
 
 /* --- services below --- */
 
@@ -126,11 +128,36 @@ static bool http_new(struct node *n, struct error *e)
                                           .cache = n->cache,
                                           .popular = n->popular};
     n->api = api_new(&cfg, &services, n->http, n->management);
-    if (!http_server_listen(n->http, e))
+    if (!http_server_bind(n->http, e))
         return false;
     if (n->management != n->http && !http_server_listen(n->management, e))
         return false;
     return true;
+}
+
+static void on_listen_timer(void *arg)
+{
+    node_listen(arg);
+}
+
+/* A node that shares its port gets its part of the requests from the first moment that it listens: not before it can serve
+ * them. With the services away it says so after a while. */
+void node_listen(struct node *n)
+{
+    struct error e = ERROR_INIT;
+    if (n->listening || n->state == NODE_STOPPING)
+        return;
+    n->listening = true;
+    loop_timer_stop(n->listen_timer);
+    if (!http_server_listen(n->http, &e)) {
+        log_error(&log_node, "the node cannot start", LOG_ERR(&e));
+        node_stop(n, EX_OSERR);
+        return;
+    }
+    log_info(&log_node, "listening", LOG_S("address", app_config.server.address),
+             LOG_I("port", http_server_port(n->http)),
+             LOG_I("management_port", http_server_port(n->management)), LOG_S("version", PACKAGE_VERSION),
+             LOG_I("after_ms", (clock_mono_us() - n->started_us) / 1000));
 }
 
 /* --- life --- */
@@ -152,9 +179,8 @@ struct node *node_new(struct loop *l, int64_t started_us, struct error *e)
     }
     node_health_new(n);
     node_tasks_new(n);
-    log_info(&log_node, "listening", LOG_S("address", app_config.server.address),
-             LOG_I("port", http_server_port(n->http)),
-             LOG_I("management_port", http_server_port(n->management)), LOG_S("version", PACKAGE_VERSION));
+    n->listen_timer = loop_timer_new(l, on_listen_timer, n);
+    loop_timer_start(n->listen_timer, LISTEN_GRACE_MS);
     return n;
 }
 
@@ -185,6 +211,7 @@ void node_free(struct node *n)
         return;
     node_health_free(n);
     node_tasks_free(n);
+    loop_timer_free(n->listen_timer);
     node_events_end(n);
     pg_lock_free(n->worker_lock);
     if (n->store)

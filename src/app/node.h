@@ -7,7 +7,8 @@
 struct loop;
 struct node;
 
-/* Build the parts from app_config and start them: PostgreSQL, Redis and Kafka connect on the loop, HTTP listens. False with the error
+/* Build the parts from app_config and start them: PostgreSQL, Redis and Kafka connect on the loop, HTTP takes its port and
+ * listens as soon as it can serve. False with the error
  * when a part of our own cannot start (port taken, refused Kafka setting). started_us is clock_mono_us() of main(). */
 struct node *node_new(struct loop *l, int64_t started_us, struct error *e);
 /* Stop in order and end the loop with the exit code; a second call is ignored. */

@@ -13,6 +13,7 @@ static void check_ready(struct node *n)
     if (n->state != NODE_STARTING || !n->schema_ok || !redis_client_ready(n->redis))
         return;
     n->state = NODE_RUNNING;
+    node_listen(n);
     char took[32];
     snprintf(took, sizeof took, "%lld.%03lld", (long long)((clock_mono_us() - n->started_us) / 1000000),
              (long long)((clock_mono_us() - n->started_us) / 1000 % 1000));

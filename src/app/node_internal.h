@@ -69,6 +69,8 @@ struct node {
 
     struct http_server *http, *management; /* the same one unless management.server.port is set */
     struct api *api;
+    struct loop_timer *listen_timer;
+    bool listening;
 
     struct component db, redis_part, kafka_part;
     bool schema_ok, schema_checking, migrating, settings_checked;
@@ -89,6 +91,10 @@ struct node {
 };
 
 extern struct logger log_node;
+
+/* node.c */
+/* Take requests: when the node is ready for the first time, or has waited long enough for that. */
+void node_listen(struct node *n);
 
 /* node_events.c */
 bool node_events_new(struct node *n, struct error *e); /* sink, ports; before the services */

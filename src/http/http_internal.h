@@ -93,6 +93,7 @@ struct http_server {
     uint64_t id_seed, id_count; /* of request ids made here */
 
     int listen_fd, spare_fd, port;
+    bool listening; /* else listen_fd is at most bound */
     int64_t max_connections;
     struct event listen_ev;
     struct loop_timer *listen_again;

@@ -51,7 +51,9 @@ static bool refuse_with_spare(struct http_server *s)
     int fd = accept_one(s);
     if (fd >= 0) {
         http_metrics_reject(HTTP_REJECT_DESCRIPTORS);
-        if (send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL) > 0)
+        /* What is read does not turn closing into a reset that may overtake the answer. */
+        if (recv(fd, s->read_buf, HTTP_READ_SIZE, MSG_DONTWAIT) != 0 &&
+            send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL) > 0)
             shutdown(fd, SHUT_WR);
         close(fd);
     }
@@ -142,8 +144,8 @@ static int bound_port(int fd)
                                                : ((struct sockaddr_in *)&address)->sin_port);
 }
 
-/* Socket, options, bind, listen; -1 with errno. Accepted sockets inherit TCP_NODELAY. */
-static int open_listener(const struct sockaddr_storage *address, socklen_t size)
+/* Socket, options, bind; -1 with errno. Accepted sockets inherit TCP_NODELAY. */
+static int open_bound(const struct sockaddr_storage *address, socklen_t size)
 {
     int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
     if (fd < 0)
@@ -151,7 +153,7 @@ static int open_listener(const struct sockaddr_storage *address, socklen_t size)
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (bind(fd, (const struct sockaddr *)address, size) < 0 || listen(fd, BACKLOG) < 0) {
+    if (bind(fd, (const struct sockaddr *)address, size) < 0) {
         int error = errno;
         close(fd);
         errno = error;
@@ -177,7 +179,14 @@ static void clamp_connections(struct http_server *s)
     }
 }
 
-bool http_server_listen(struct http_server *s, struct error *e)
+static bool listen_failed(struct http_server *s, struct error *e)
+{
+    error_set(e, ERROR_RETRIABLE, "LISTEN", "%s: cannot listen on address %s port %d: %s", s->cfg.name,
+              s->cfg.address, s->cfg.port, strerror(errno));
+    return false;
+}
+
+bool http_server_bind(struct http_server *s, struct error *e)
 {
     ASSERT(s->listen_fd < 0 && !s->draining);
     struct sockaddr_storage address;
@@ -187,13 +196,21 @@ bool http_server_listen(struct http_server *s, struct error *e)
                   s->cfg.address);
         return false;
     }
-    s->listen_fd = open_listener(&address, size);
-    if (s->listen_fd < 0) {
-        error_set(e, ERROR_RETRIABLE, "LISTEN", "%s: cannot listen on address %s port %d: %s", s->cfg.name,
-                  s->cfg.address, s->cfg.port, strerror(errno));
-        return false;
-    }
+    s->listen_fd = open_bound(&address, size);
+    if (s->listen_fd < 0)
+        return listen_failed(s, e);
     s->port = bound_port(s->listen_fd);
+    return true;
+}
+
+bool http_server_listen(struct http_server *s, struct error *e)
+{
+    ASSERT(!s->listening && !s->draining);
+    if (s->listen_fd < 0 && !http_server_bind(s, e))
+        return false;
+    if (listen(s->listen_fd, BACKLOG) < 0)
+        return listen_failed(s, e);
+    s->listening = true;
     clamp_connections(s);
     spare_open(s);
     event_assign(&s->listen_ev, loop_base(s->loop), s->listen_fd, EV_READ | EV_PERSIST, listen_ev, s);
@@ -212,8 +229,11 @@ static void close_listener(struct http_server *s)
 {
     if (s->listen_fd < 0)
         return;
-    loop_timer_stop(s->listen_again);
-    event_del(&s->listen_ev);
+    if (s->listening) {
+        loop_timer_stop(s->listen_again);
+        event_del(&s->listen_ev);
+    }
+    s->listening = false;
     close(s->listen_fd);
     s->listen_fd = -1;
     if (s->spare_fd >= 0)
@@ -270,7 +290,7 @@ void http_server_drain(struct http_server *s, int64_t deadline_ms, void (*draine
     s->drained = drained;
     s->drained_arg = arg;
     /* Who is in the backlog may have sent a request already; closing the listener would reset it. */
-    for (int i = 0; s->listen_fd >= 0 && i < BACKLOG / ACCEPTS_PER_TURN && accept_some(s); i++)
+    for (int i = 0; s->listening && i < BACKLOG / ACCEPTS_PER_TURN && accept_some(s); i++)
         ;
     close_listener(s);
     loop_timer_start(s->drain_deadline, deadline_ms);

@@ -119,7 +119,11 @@ struct http_server_config {
 struct http_server *http_server_new(struct loop *l, const struct http_server_config *cfg);
 /* Add routes, before http_server_listen(). The array is copied, patterns must live as long as the server. */
 void http_server_add(struct http_server *s, const struct http_route *routes, size_t n);
-/* Listen with SO_REUSEPORT: several processes of one user may share a port. False: e->text names address and port. */
+/* Take the port, so that it is known and nobody else gets it, without listening: where several processes share it, the others
+ * get all connections. False: e->text names address and port. */
+bool http_server_bind(struct http_server *s, struct error *e);
+/* Listen with SO_REUSEPORT: several processes of one user may share a port. Binds if that has not been done. False: e->text
+ * names address and port. */
 bool http_server_listen(struct http_server *s, struct error *e);
 int http_server_port(const struct http_server *s); /* the bound port */
 /* Stop in order: close the listener, close idle connections, let running requests finish with Connection:

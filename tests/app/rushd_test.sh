@@ -175,6 +175,8 @@ not_ready() {
     ask "$port" /actuator/health/readiness
     [ "$code" = 503 ] && grep -q "none/.s.PGSQL" "$work/body" && grep -q 'none.sock' "$work/body"
 }
+tap_check "nodes that share the port have all requests until this one can serve, or must say that it cannot" \
+    [ "$(field after_ms)" -ge 2000 ]
 tap_check "readiness is 503 and names both services with the reason" wait_until 10 not_ready
 kafka_up() {
     ask "$port" /actuator/health

@@ -192,10 +192,96 @@ START_TEST(roles_are_split)
 }
 END_TEST
 
+/* --- replaced one by one ---------------------------------------------------------------------------------------------------- */
+
+/* Ask until every request has an answer: a connection that ended without one is another try, with the same key. */
+static void flood_again(struct flood_item *items, size_t n, size_t connections)
+{
+    struct flood_item *todo = calloc(n, sizeof *todo);
+    size_t *of = calloc(n, sizeof *of), left = n;
+    for (size_t i = 0; i < n; i++)
+        of[i] = i;
+    for (int tries = 0; left; tries++) {
+        ck_assert_msg(tries < 5, "%zu requests without an answer after %d tries", left, tries);
+        for (size_t i = 0; i < left; i++)
+            todo[i] = items[of[i]];
+        flood(todo, left, connections);
+        size_t still = 0;
+        for (size_t i = 0; i < left; i++) {
+            items[of[i]].answer = todo[i].answer;
+            if (todo[i].answer->status == 0)
+                of[still++] = of[i];
+        }
+        left = still;
+    }
+    free(todo);
+    free(of);
+}
+
+/* The load of one step; every order is taken, every request for a coupon too. fresh: each on a connection of its own. */
+static void step(int port, bool fresh, int64_t product, int64_t coupon)
+{
+    static int number;
+    enum {
+        EACH = 600
+    };
+    const struct node at = {.port = port};
+    int64_t user = users_new(EACH, "100");
+    struct flood_item *items = order_flood(&at, user, EACH, product, 1);
+    for (size_t i = 0; i < EACH; i++)
+        items[i].headers =
+            text("Idempotency-Key: rolling-%d-%zu\r\n%s", number, i, fresh ? "Connection: close\r\n" : "");
+    struct flood_item *asks = coupon ? coupon_flood(&at, coupon, user, EACH) : NULL;
+    for (size_t i = 1; asks && i < EACH; i += 2)
+        items[i] = asks[i];
+    number++;
+    flood_again(items, EACH, 30);
+    for (size_t i = 0; i < EACH; i++) {
+        const struct answer *a = items[i].answer;
+        bool ask = coupon && i % 2;
+        if (!ask || !strstr(a->body, "COUPON_REQUEST_PENDING")) /* accepted, but the connection ended */
+            ck_assert_msg(a->status == (ask ? 202 : 200), "step %d: %d %s: %s", number, a->status,
+                          items[i].target, a->body);
+    }
+}
+
+START_TEST(rolling_restart)
+{
+    int port = free_port();
+    struct node *nodes[2];
+    for (int i = 0; i < 2; i++) {
+        nodes[i] = node_start(text("rolling%d", i + 1),
+                              text("server.port = %d\nmanagement.server.port = %d\n", port, free_port()));
+        node_wait_ready(nodes[i]);
+    }
+    int64_t product = product_new("1", 1000000), coupon = 0;
+    if (e2e_mode() == E2E_EMBEDDED)
+        books_forget_ranking(product);
+    else
+        coupon = coupon_new(nodes[0], 100000, "1");
+    for (int i = 0; i < 2; i++) {
+        node_signal_later(nodes[i], SIGTERM, 100);
+        step(port, false, product, coupon);
+        ck_assert_int_eq(node_wait_end(nodes[i], 40), 0);
+        node_begin(nodes[i]);
+        do
+            step(port, true, product, coupon);
+        while (!node_logged(nodes[i], "msg=listening"));
+        node_wait_listening(nodes[i]);
+        node_wait_ready(nodes[i]);
+    }
+    sql("UPDATE outbox SET available_at = now()");
+    books_agree();
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(node_stop(nodes[i]), 0);
+}
+END_TEST
+
 Suite *cluster_suite(void)
 {
     Suite *s = suite_create("cluster");
     TCase *t = e2e_tcase(s, "cluster", 120);
+    tcase_add_test(t, rolling_restart);
     if (e2e_mode() == E2E_EMBEDDED)
         return s;
     tcase_add_test(t, two_nodes_are_one_shop);

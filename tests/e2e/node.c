@@ -136,10 +136,15 @@ struct node *node_start(const char *name, const char *extra)
     return n;
 }
 
-void node_again(struct node *n)
+void node_begin(struct node *n)
 {
     ck_assert_int_eq(n->pid, 0);
     launch(n, NULL);
+}
+
+void node_again(struct node *n)
+{
+    node_begin(n);
     node_wait_listening(n);
 }
 

@@ -23,6 +23,8 @@ struct node *node_start(const char *name, const char *extra);
 struct node *node_spawn(const char *name, const char *file, const char *const *arguments);
 /* Start it again, after node_stop() or node_kill(), with the same configuration on another port. */
 void node_again(struct node *node);
+/* The same without waiting. */
+void node_begin(struct node *node);
 /* Write the node's file anew, with other further lines. */
 void node_configure(const struct node *node, const char *extra);
 /* Run a program of the build (src/app/rushd) with arguments to its end; returns the exit status, and what it printed on

@@ -11,6 +11,7 @@ Suite *error_suite(void);
 Suite *event_suite(void);
 Suite *life_suite(void);
 Suite *outage_suite(void);
+Suite *overload_suite(void);
 Suite *peer_suite(void);
 Suite *read_suite(void);
 
