@@ -3,10 +3,13 @@
  * flattered). Knows nothing of rushd but its routes.
  *
  *   bench_load --port P --case NAME [--connections 64] [--seconds 10] [--warmup 2] [--rate N] [--pipeline 1]
- *              [--users FIRST:COUNT] [--products COUNT] [--coupon ID] [--path PATH] [--cpu NAME:PID]...
+ *              [--users FIRST:COUNT] [--products COUNT] [--coupon ID] [--path PATH] [--cpu NAME:PID]... [--pending N]
+ *
+ * --pending with --rate: a connection with so many unanswered requests does not ask, and latency counts from the sending.
  *
  * Prints one JSON object: requests, rate, statuses, latency percentiles in ms, the histogram behind them, and per request the
- * microseconds of CPU of this program and of each process named by --cpu with its children. Progress goes to standard error. */
+ * microseconds of CPU of this program and of each process named by --cpu with its children. A 503 is counted apart: rate and
+ * percentiles are those of the other answers. Progress goes to standard error. */
 #ifdef HAVE_CONFIG_H
 #include "config.h"
 #endif
@@ -38,8 +41,11 @@ enum {
     STEPS = 32,
     POWERS = 32
 };
-static uint64_t histogram[POWERS * STEPS];
-static uint64_t samples;
+struct latencies {
+    uint64_t histogram[POWERS * STEPS];
+    uint64_t samples;
+};
+static struct latencies taken, refused; /* refused: 503 */
 static uint64_t statuses[STATUS_MAX];
 static uint64_t broken; /* connections that ended by themselves */
 
@@ -53,12 +59,13 @@ struct connection {
 };
 
 static struct {
-    int port, connections, pipeline;
+    int port, connections, pipeline, pending;
     double seconds, warmup, rate;
     const char *name, *path;
     int64_t first_user, users, products, coupon;
 } cfg = {.connections = 64,
          .pipeline = 1,
+         .pending = PIPELINE_MAX,
          .seconds = 10,
          .warmup = 2,
          .name = "get",
@@ -97,22 +104,22 @@ static uint64_t next_random(void)
 
 /* --- latency --- */
 
-static void record(int64_t us)
+static void record(struct latencies *l, int64_t us)
 {
     if (us < 1)
         us = 1;
     int power = 63 - __builtin_clzll((unsigned long long)us);
     int step = power >= 5 ? (int)(us >> (power - 5)) & (STEPS - 1) : (int)(us << (5 - power)) & (STEPS - 1);
-    histogram[(power < POWERS ? power : POWERS - 1) * STEPS + step]++;
-    samples++;
+    l->histogram[(power < POWERS ? power : POWERS - 1) * STEPS + step]++;
+    l->samples++;
 }
 
-static double percentile(double p)
+static double percentile(const struct latencies *l, double p)
 {
-    uint64_t rank = (uint64_t)((double)samples * p), seen = 0;
+    uint64_t rank = (uint64_t)((double)l->samples * p), seen = 0;
     for (int i = 0; i < POWERS * STEPS; i++) {
-        seen += histogram[i];
-        if (seen > rank || (seen == samples && seen))
+        seen += l->histogram[i];
+        if (seen > rank || (seen == l->samples && seen))
             return (double)(1ULL << (i / STEPS)) * (1 + (double)(i % STEPS) / STEPS) / 1000;
     }
     return 0;
@@ -234,7 +241,7 @@ static void take_answers(struct connection *c, int64_t now)
     while (c->pending && (n = answer_length(c->in + used, c->in_len - used, &status))) {
         used += n;
         if (measuring) {
-            record(now - c->due[c->first]);
+            record(status == 503 ? &refused : &taken, now - c->due[c->first]);
             statuses[status > 0 && status < STATUS_MAX ? status : 0]++;
         }
         c->first = (c->first + 1) % PIPELINE_MAX;
@@ -276,11 +283,11 @@ static void send_due(struct connection *all, int64_t start, int64_t *sent, int64
     int64_t wanted = (int64_t)((double)(now - start) * cfg.rate / 1e6);
     for (int tries = 0; *sent < wanted && tries < cfg.connections; turn = (turn + 1) % cfg.connections) {
         struct connection *c = &all[turn];
-        if (c->pending >= PIPELINE_MAX || c->out_len + 1024 >= BUFFER) {
+        if (c->pending >= cfg.pending || c->out_len + 1024 >= BUFFER) {
             tries++;
             continue;
         }
-        ask(c, start + (int64_t)((double)*sent / cfg.rate * 1e6));
+        ask(c, cfg.pending < PIPELINE_MAX ? now_us() : start + (int64_t)((double)*sent / cfg.rate * 1e6));
         flush_out(c);
         (*sent)++;
     }
@@ -303,7 +310,7 @@ static void run(struct connection *all, double seconds)
         }
         if (measuring && now - told > 1000000) {
             fprintf(stderr, "  %.0f s: %llu answers\r", (double)(now - start) / 1e6,
-                    (unsigned long long)samples);
+                    (unsigned long long)taken.samples);
             told = now;
         }
     }
@@ -371,17 +378,20 @@ static void watch_end(void)
 
 static double per_request_us(double seconds)
 {
-    return samples ? seconds * 1e6 / (double)samples : 0;
+    return taken.samples ? seconds * 1e6 / (double)taken.samples : 0;
 }
 
 static void print_result(double seconds, double cpu)
 {
     printf("{\"case\":\"%s\",\"connections\":%d,\"pipeline\":%d,\"seconds\":%.3f,\"requests\":%llu,\"rate\":%"
            ".1f,",
-           cfg.name, cfg.connections, cfg.pipeline, seconds, (unsigned long long)samples,
-           (double)samples / seconds);
-    printf("\"p50\":%.3f,\"p90\":%.3f,\"p99\":%.3f,\"p999\":%.3f,\"max\":%.3f,", percentile(0.5),
-           percentile(0.9), percentile(0.99), percentile(0.999), percentile(1));
+           cfg.name, cfg.connections, cfg.pipeline, seconds, (unsigned long long)taken.samples,
+           (double)taken.samples / seconds);
+    printf("\"p50\":%.3f,\"p90\":%.3f,\"p99\":%.3f,\"p999\":%.3f,\"max\":%.3f,", percentile(&taken, 0.5),
+           percentile(&taken, 0.9), percentile(&taken, 0.99), percentile(&taken, 0.999),
+           percentile(&taken, 1));
+    printf("\"refused\":%llu,\"refusedP99\":%.3f,", (unsigned long long)refused.samples,
+           percentile(&refused, 0.99));
     printf("\"broken\":%llu,\"cpu\":%.3f,\"cpuUs\":{\"load\":%.2f", (unsigned long long)broken, cpu,
            per_request_us(cpu));
     for (int i = 0; i < nwatched; i++)
@@ -396,10 +406,10 @@ static void print_result(double seconds, double cpu)
     printf("},\"histogram\":[");
     comma = "";
     for (int i = 0; i < POWERS * STEPS; i++)
-        if (histogram[i]) {
+        if (taken.histogram[i]) {
             printf("%s[%.3f,%llu]", comma,
                    (double)(1ULL << (i / STEPS)) * (1 + (double)(i % STEPS) / STEPS) / 1000,
-                   (unsigned long long)histogram[i]);
+                   (unsigned long long)taken.histogram[i]);
             comma = ",";
         }
     printf("]}\n");
@@ -437,6 +447,8 @@ static void parse(int argc, char **argv)
             cfg.warmup = atof(v);
         else if (!strcmp(o, "--rate"))
             cfg.rate = atof(v);
+        else if (!strcmp(o, "--pending"))
+            cfg.pending = atoi(v);
         else if (!strcmp(o, "--products"))
             cfg.products = atoll(v);
         else if (!strcmp(o, "--coupon"))
@@ -451,8 +463,9 @@ static void parse(int argc, char **argv)
             exit(64);
         }
     }
-    if (!cfg.port || cfg.pipeline < 1 || cfg.pipeline > PIPELINE_MAX || cfg.users < 1 || cfg.products < 1) {
-        fprintf(stderr, "bench_load: --port is needed; --pipeline is 1 to %d\n", PIPELINE_MAX);
+    if (!cfg.port || cfg.pipeline < 1 || cfg.pipeline > PIPELINE_MAX || cfg.pending < 1 ||
+        cfg.pending > PIPELINE_MAX || cfg.users < 1 || cfg.products < 1) {
+        fprintf(stderr, "bench_load: --port is needed; --pipeline and --pending are 1 to %d\n", PIPELINE_MAX);
         exit(64);
     }
 }
