@@ -7,6 +7,7 @@
 
 #define TOPICS_TIMEOUT_MS 10000
 #define TOPICS_RETRY_MS   2000
+#define KAFKA_END_MS      2000
 #define LOCAL_LOCK_KEY    INT64_C(0x727573686470) /* "rushdp": the one worker of the local mode */
 
 /* --- Kafka --- */
@@ -320,6 +321,7 @@ void node_events_free(struct node *n)
         kafka_group_free(n->groups[i]);
     local_ports_free(n->local);
     kafka_ports_free(n->kafka_ports);
+    kafka_end(KAFKA_END_MS);
     kafka_embedded_free(n->embedded);
     mem_free(n->bootstrap);
 }

@@ -8,10 +8,12 @@
 #include "base/log.h"
 #include "base/metric.h"
 #include "ctl/ctl.h"
+#include "kafka/kafka.h"
 #include "loop/loop.h"
 
 #define DEFAULT_WAIT_S 10
 #define MAX_WAIT_S     3600
+#define KAFKA_END_MS   2000
 
 extern char **environ;
 
@@ -109,6 +111,7 @@ static int configured(struct global *g, const struct ctl_command *command, int a
         .loop = loop_new(), .argc = argc, .argv = argv, .usage = command->usage, .wait_ms = g->wait_s * 1000};
     int code = command->run(&c);
     ctl_close(&c);
+    kafka_end(KAFKA_END_MS);
     loop_free(c.loop);
     return code;
 }

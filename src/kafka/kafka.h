@@ -195,6 +195,11 @@ void kafka_reader_free(struct kafka_reader *r);
 uint32_t kafka_murmur2(const void *key, size_t n);
 int32_t kafka_partition_of(const void *key, size_t n, int32_t partitions);
 
+/* --- end --- */
+/* Wait, at most this long, until all clients that are freed are destroyed: exit() must not run beside the threads of librdkafka.
+ * After every producer and consumer, when no loop runs any more. */
+void kafka_end(int64_t timeout_ms);
+
 /* --- embedded cluster --- */
 struct kafka_embedded;
 struct kafka_embedded *kafka_embedded_start(struct error *e);

@@ -73,7 +73,7 @@ struct kafka_reaper;
 /* Destroy rk elsewhere; nothing may use it, its queues or topics any more. */
 struct kafka_reaper *kafka_reaper_start(rd_kafka_t *rk);
 bool kafka_reaper_finished(const struct kafka_reaper *r);
-/* Let go of the reaper, finished or not; never blocks. NULL is fine. */
+/* Let go of the reaper, finished or not; never blocks. NULL is fine. kafka_end() waits for those that are not. */
 void kafka_reaper_release(struct kafka_reaper *r);
 
 /* --- kafka_embedded.c: what keeps the embedded cluster from overwriting unread messages --- */

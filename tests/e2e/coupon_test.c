@@ -194,6 +194,45 @@ START_TEST(coupon_rush)
 }
 END_TEST
 
+#define PACE_ROUNDS 30
+#define PACE_USERS  100 /* of a round; each asks for both coupons */
+#define PACE_MS     200 /* between the starts of rounds, at least */
+
+static int64_t rows_of(const char *what, const int64_t coupons[2])
+{
+    return sql_int("SELECT count(*) FROM %s AND coupon_id IN (%lld, %lld)", what, (long long)coupons[0],
+                   (long long)coupons[1]);
+}
+
+/* Thousands come in one after the other for seconds, on two coupons: decisions follow while they do, not after. The old way, ten
+ * of a coupon in a second, would be at a twentieth of them by then, and need minutes for the rest. */
+START_TEST(issue_keeps_pace)
+{
+    int64_t user = users_new(PACE_ROUNDS * PACE_USERS, NULL), accepted = 0;
+    const int64_t coupons[2] = {coupon_new(shop, PACE_ROUNDS * PACE_USERS, "1000"),
+                                coupon_new(shop, PACE_ROUNDS * PACE_USERS, "1000")};
+    int64_t begun = now_ms();
+    for (int round = 0; round < PACE_ROUNDS; round++) {
+        struct flood_item items[2 * PACE_USERS];
+        for (int k = 0; k < 2; k++)
+            memcpy(items + k * PACE_USERS,
+                   coupon_flood(shop, coupons[k], user + round * PACE_USERS, PACE_USERS),
+                   PACE_USERS * sizeof *items);
+        flood(items, E2E_LEN(items), 50);
+        accepted += (int64_t)flood_count(items, E2E_LEN(items), 202);
+        int64_t early = begun + (round + 1) * PACE_MS - now_ms();
+        if (early > 0)
+            pause_ms((int)early);
+    }
+    int64_t decided = rows_of("coupon_requests WHERE outcome IS NOT NULL", coupons), took = now_ms() - begun;
+    ck_assert_int_eq(accepted, PACE_ROUNDS * PACE_USERS * 2);
+    ck_assert_msg(decided >= accepted / 2, "%lld of %lld were decided while they came in, in %lld ms",
+                  (long long)decided, (long long)accepted, (long long)took);
+    WAIT_UNTIL(20, rows_of("coupon_requests WHERE outcome IS NOT NULL", coupons) == accepted);
+    ck_assert_int_eq(rows_of("user_coupons WHERE status = 'ISSUED'", coupons), accepted);
+}
+END_TEST
+
 /* A user who waits, and one who has it already, are refused without a change. */
 START_TEST(one_request_at_a_time)
 {
@@ -232,6 +271,7 @@ Suite *coupon_suite(void)
     tcase_add_test(t, queued_users_get_one_coupon_each);
     tcase_add_test(t, arrival_order_is_total);
     tcase_add_test(t, coupon_rush);
+    tcase_add_test(t, issue_keeps_pace);
     tcase_add_test(t, one_request_at_a_time);
     tcase_add_test(t, books);
     return s;

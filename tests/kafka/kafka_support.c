@@ -102,6 +102,7 @@ void bench_free(struct bench *b)
     if (b->producer)
         bench_close_producer(b, 5000);
     kafka_producer_free(b->producer);
+    kafka_end(10000);
     loop_free(b->loop);
     mem_free(b);
     metric_reset();
