@@ -77,7 +77,7 @@ static const struct option server_options[] = {
 
 static const struct option service_options[] = {
     {"datasource.url", OPTION_STRING, C(datasource.url), "postgresql:///rushd",
-     .help = "PostgreSQL, as a libpq URI or jdbc:postgresql:// URL."},
+     .help = "PostgreSQL, as a libpq URI or jdbc:postgresql:// URL. Service files are not used."},
     {"datasource.username", OPTION_STRING, C(datasource.username), "",
      .help = "Overrides the user of the URL."},
     {"datasource.password", OPTION_STRING, C(datasource.password), "", .flags = OPTION_SECRET | OPTION_RELOAD,

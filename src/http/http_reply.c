@@ -169,6 +169,11 @@ void http_reply_send(struct http_server *s, http_reply r, int status, const char
     /* Only the head of the line may write to the connection; others keep their answer until they are. */
     http_reply_format(s, slot, &a, now_us, c->first == slot ? http_conn_out(c) : &slot->answer);
     http_stats_observe(slot->stats, slot->method, status, now_us - slot->received_us);
+    log_debug(
+        &log_http, "request", LOG_S("request_id", slot->request_id),
+        LOG_S("method",
+              slot->method == HTTP_METHOD_UNKNOWN ? NULL : http_method_name((enum http_method)slot->method)),
+        LOG_S("uri", slot->stats->uri), LOG_I("status", status), LOG_I("us", now_us - slot->received_us));
     http_slot_answered(&s->slots, slot);
     metric_set(s->gauges.pending, (double)s->slots.waiting);
     http_conn_answered(c);

@@ -129,6 +129,19 @@ static void jdbc_to_libpq(struct buf *out, const char *rest)
     }
 }
 
+/* libpq would read the service file at each connect, and wait for the disk. */
+static bool no_service(struct pg_settings *s, struct error *e)
+{
+    const char *variable = getenv("PGSERVICE");
+    if (!pg_settings_get(s, "service") && !(variable && *variable))
+        return true;
+    error_set(
+        e, ERROR_PERMANENT, "URL",
+        "a service file cannot be used: write what it says into the url (parameter service, or PGSERVICE)");
+    pg_settings_free(s);
+    return false;
+}
+
 bool pg_settings_parse(struct pg_settings *s, const char *url, struct error *e)
 {
     static const char jdbc[] = "jdbc:postgresql:";
@@ -151,7 +164,7 @@ bool pg_settings_parse(struct pg_settings *s, const char *url, struct error *e)
         if (o->val && *o->val)
             pg_settings_set(s, o->keyword, o->val);
     PQconninfoFree(options);
-    return true;
+    return no_service(s, e);
 }
 
 /* The next element of a comma list; *p moves behind it and becomes NULL after the last. */

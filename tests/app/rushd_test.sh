@@ -141,6 +141,7 @@ fault 'event.publisher.type = pigeon' "$work/bad:2: event.publisher.type = pigeo
 fault 'kafka.producer.delivery.timeout.ms = 40000' 'kafka.producer.delivery.timeout.ms must be shorter than coupon.queue.lease'
 fault 'server.address = 0.0.0.0' 'server.trust-callers'
 fault 'datasource.url = mysql://here/rushd' 'datasource.url: '
+fault 'datasource.url = postgresql:///shop?service=shop' "datasource.url: a service file cannot be used"
 fault 'logging.level.root = loud' 'logging.level.root = loud: trace, debug, info, warn, error or off is accepted'
 run -c "$work/none" --check
 tap_check "a file that is not there is refused" tap_is "$status" 78

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/metric.h"
 #include "tests/http/peer.h"
 #include "tests/http/suites.h"
@@ -425,6 +426,34 @@ START_TEST(requests_are_counted_by_route_and_status)
 }
 END_TEST
 
+static void keep_line(void *arg, const char *line, size_t n)
+{
+    buf_put(arg, line, n);
+}
+
+/* One line per request when somebody wants them: from the id in an answer to what was asked. */
+START_TEST(requests_are_logged_at_debug_level)
+{
+    struct buf lines = BUF_INIT;
+    log_set_sink(keep_line, &lines);
+    peer_send(&peer, "GET /echo HTTP/1.1\r\n" H "X-Request-Id: quiet\r\n\r\n");
+    peer_expect(&peer, 200, "/echo");
+    ck_assert_ptr_null(strstr(buf_str(&lines), "quiet"));
+    log_set_level("rushd.http", LOG_LEVEL_DEBUG);
+    peer_send(&peer, "GET /echo/1/x/2 HTTP/1.1\r\n" H "X-Request-Id: one\r\n\r\nGET /a HTTP/1.1\r\n" H
+                     "\r\nGET\r\n");
+    for (int i = 0; i < 3; i++)
+        peer_expect(&peer, i == 0 ? 200 : i == 1 ? 404 : 400, NULL);
+    log_reset();
+    ck_assert_ptr_nonnull(strstr(buf_str(&lines),
+                                 "level=debug logger=rushd.http msg=request request_id=one method=GET "
+                                 "uri=/echo/{a}/x/{b} status=200 us="));
+    ck_assert_ptr_nonnull(strstr(buf_str(&lines), "method=GET uri=UNKNOWN status=404"));
+    ck_assert_ptr_nonnull(strstr(buf_str(&lines), " uri=UNKNOWN status=400"));
+    buf_free(&lines);
+}
+END_TEST
+
 Suite *http_server_suite(void)
 {
     Suite *s = suite_create("http_server");
@@ -449,6 +478,7 @@ Suite *http_server_suite(void)
     tcase_add_test(t, expect_continue_is_answered);
     tcase_add_test(t, expect_continue_waits_for_its_turn);
     tcase_add_test(t, requests_are_counted_by_route_and_status);
+    tcase_add_test(t, requests_are_logged_at_debug_level);
     suite_add_tcase(s, t);
     return s;
 }

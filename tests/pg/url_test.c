@@ -91,6 +91,23 @@ START_TEST(malformed_text_is_refused_without_repeating_it)
 }
 END_TEST
 
+/* The file would be read while the loop runs. */
+START_TEST(service_files_are_refused)
+{
+    static const char *const urls[] = {"postgresql:///d?service=shop", "service=shop user=u"};
+    struct error e = ERROR_INIT;
+    for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
+        ck_assert(!pg_url_check(urls[i], &e));
+        ck_assert_ptr_nonnull(strstr(e.text, "service"));
+    }
+    ck_assert(pg_url_check("postgresql:///d", &e));
+    setenv("PGSERVICE", "shop", 1);
+    ck_assert(!pg_url_check("postgresql:///d", &e));
+    ck_assert_ptr_nonnull(strstr(e.text, "PGSERVICE"));
+    unsetenv("PGSERVICE");
+}
+END_TEST
+
 START_TEST(settings_of_the_session)
 {
     parse("jdbc:postgresql:d?options=-c%20geqo=off");
@@ -143,6 +160,7 @@ Suite *url_suite(void)
     tcase_add_test(c, forms_of_libpq);
     tcase_add_test(c, forms_of_jdbc);
     tcase_add_test(c, malformed_text_is_refused_without_repeating_it);
+    tcase_add_test(c, service_files_are_refused);
     tcase_add_test(c, settings_of_the_session);
     tcase_add_test(c, hosts_to_resolve);
     suite_add_tcase(suite, c);
