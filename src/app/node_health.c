@@ -10,7 +10,8 @@
 
 static void check_ready(struct node *n)
 {
-    if (n->state != NODE_STARTING || !n->schema_ok || !redis_client_ready(n->redis))
+    if (n->state != NODE_STARTING || !n->schema_ok || !redis_client_ready(n->redis) ||
+        recovery_state(n->recovery) == REDIS_MARK_NONE)
         return;
     n->state = NODE_RUNNING;
     node_listen(n);
@@ -23,6 +24,24 @@ static void check_ready(struct node *n)
              LOG_I("port", http_server_port(n->http)), LOG_S("node", app_config.node_id));
     buf_free(&text);
     loop_notify("READY=1");
+}
+
+/* A node that starts is ready when Redis' data is whole as well. Later it stays ready while it is rebuilt: orders go on. */
+static void show_redis(struct node *n)
+{
+    static const char *const words[] = {
+        [REDIS_MARK_NONE] = "lines and holders are not whole",
+        [REDIS_MARK_LINES] = "ranking is not whole",
+        [REDIS_MARK_WHOLE] = "whole",
+    };
+    enum redis_mark_state data = recovery_state(n->recovery);
+    if (!redis_client_ready(n->redis))
+        return;
+    component_detail(&n->redis_part, "data", words[data]);
+    if (n->state == NODE_STARTING && n->schema_ok && data == REDIS_MARK_NONE)
+        component_set(&n->redis_part, COMPONENT_DOWN, "its data is not known to be whole yet");
+    else
+        component_set(&n->redis_part, COMPONENT_UP, NULL);
 }
 
 /* --- PostgreSQL --- */
@@ -57,6 +76,13 @@ static void check_settings(struct node *n)
     store_check_settings(n->store, on_setting, on_settings_checked, n);
 }
 
+static void forget_warnings(struct component *c)
+{
+    for (size_t i = c->ndetails; i-- > 0;)
+        if (str_starts_with(c->details[i].key, "warning."))
+            component_detail(c, c->details[i].key, NULL);
+}
+
 static void check_schema(struct node *n);
 
 static void on_migrate_step(void *arg, int version, const char *name)
@@ -88,6 +114,9 @@ static void on_schema(void *arg, enum schema_state state, int version, const cha
         return;
     }
     n->schema_ok = state == SCHEMA_CURRENT;
+    if (n->schema_ok && !was_ok)
+        node_look(n);
+    show_redis(n); /* before the database shows up: both make the node ready */
     component_detail_int(&n->db, "schemaVersion", version);
     component_set(&n->db, n->schema_ok ? COMPONENT_UP : COMPONENT_DOWN, n->schema_ok ? NULL : text);
     if (state == SCHEMA_MISSING && app_config.datasource.auto_migrate && !n->migrating) {
@@ -130,11 +159,25 @@ static void on_redis_state(void *arg, bool ready, const char *reason)
     struct node *n = arg;
     if (n->state == NODE_STOPPING)
         return;
-    component_set(&n->redis_part, ready ? COMPONENT_UP : COMPONENT_DOWN, ready ? NULL : reason);
-    if (!ready)
+    recovery_doubt(n->recovery); /* it may be another process, or have been emptied */
+    if (!ready) {
+        component_set(&n->redis_part, COMPONENT_DOWN, reason);
+        forget_warnings(&n->redis_part);
+        n->settings_checked = false; /* the next one may have others */
         return;
+    }
     component_detail(&n->redis_part, "version", redis_client_version(n->redis));
+    node_look(n);
+    show_redis(n);
     check_settings(n);
+    check_ready(n);
+}
+
+void node_health_redis(struct node *n)
+{
+    if (n->state == NODE_STOPPING)
+        return;
+    show_redis(n);
     check_ready(n);
 }
 

@@ -18,6 +18,7 @@
 #include "service/coupon.h"
 #include "service/order.h"
 #include "service/outbox_publish.h"
+#include "service/recovery.h"
 #include "service/sales.h"
 #include "store/schema.h"
 
@@ -75,9 +76,8 @@ struct node {
     struct component db, redis_part, kafka_part;
     bool schema_ok, schema_checking, migrating, settings_checked;
     struct loop_timer *health_timer, *task_timer, *require_timer, *look_timer;
-    bool rebuilding;
-    unsigned rebuild_parts;
-    char redis_run_id[64], rebuild_run_id[64]; /* looked through last; being looked through */
+    struct recovery *recovery;
+    bool rebuilding; /* lines are being looked through */
     int64_t looked_us;
     bool producer_up, producer_was_up;
     char producer_reason[160];
@@ -108,6 +108,7 @@ struct event_sink node_sink(struct node *n);
 /* node_health.c */
 void node_health_new(struct node *n);
 void node_health_kafka(struct node *n); /* producer or a group changed */
+void node_health_redis(struct node *n); /* what is known of Redis' data changed */
 void node_health_stopping(struct node *n);
 void node_health_free(struct node *n);
 /* The schema is right and the roles may work. */
@@ -115,6 +116,8 @@ void node_work(struct node *n);
 
 /* node_tasks.c */
 void node_tasks_new(struct node *n);
+/* Look now whether Redis' data is whole, if it is there. */
+void node_look(struct node *n);
 void node_tasks_free(struct node *n);
 
 #endif

@@ -1,14 +1,13 @@
-/* Housekeeping of a node with the role queue.
+/* Housekeeping of a node, most of it with the role queue.
  *
  *   expire    idempotency keys and transaction tokens past their time, a small batch at a time
- *   rebuild   when Redis is there without our mark it came back empty: everything is rebuilt from PostgreSQL; when its process is
- *             another one, the lines are looked through at once; and each recheck interval, undecided requests that nobody
- *             works on return to their line */
+ *   recovery  on every node: when Redis is there without the mark of this very process it was emptied or started again, and is
+ *             rebuilt from PostgreSQL (service/recovery.h); at once when a call finds that
+ *   lines     each recheck interval, undecided requests that nobody works on return to their line */
 #include "app/node_internal.h"
 #include "base/clock.h"
-#include "service/rebuild.h"
+#include "service/recovery.h"
 #include "store/order_tx.h"
-#include "store/rebuild.h"
 
 #define EXPIRE_PERIOD_MS 10000
 #define EXPIRE_LIMIT     1000
@@ -36,80 +35,85 @@ static void expire(void *arg)
                         EXPIRE_LIMIT, on_expired, n);
 }
 
-/* --- rebuild --- */
+/* --- recovery --- */
 
-static void on_marked(void *arg, const struct error *e)
+static struct rebuild_config rebuild_config(void)
 {
-    struct node *n = arg;
-    n->rebuilding = false;
+    return (struct rebuild_config){.coupon_ttl_ms = app_config.coupon.ttl,
+                                   .issued_ttl_ms = COUPON_ISSUED_TTL_MS,
+                                   .retention_days = (int)app_config.ranking.retention_days};
 }
 
 static void on_rebuilt(void *arg, const struct rebuild_counts *c, const struct error *e)
 {
     struct node *n = arg;
-    if (e) {
-        log_warn(&log_node, "Redis could not be rebuilt, will try again", LOG_ERR(e));
-        n->rebuilding = false;
-        return;
-    }
-    if (n->rebuild_parts == REBUILD_ALL || c->restored)
-        log_info(&log_node, "Redis is rebuilt from PostgreSQL", LOG_I("requests", c->requests),
-                 LOG_I("restored", c->restored), LOG_I("holders", c->holders), LOG_I("sales", c->sales),
-                 LOG_I("counted", c->counted));
+    n->rebuilding = false;
+    if (e)
+        log_warn(&log_node, "lines could not be looked through, will try again", LOG_ERR(e));
+    else if (c->restored)
+        log_info(&log_node, "requests that nobody worked on are back in line", LOG_I("requests", c->requests),
+                 LOG_I("restored", c->restored));
+}
+
+static void look_through_lines(struct node *n)
+{
+    const struct rebuild_config cfg = rebuild_config();
+    n->rebuilding = true;
     n->looked_us = clock_mono_us();
-    str_copy(n->redis_run_id, sizeof n->redis_run_id, n->rebuild_run_id);
-    rebuild_mark_write(n->store, on_marked, n);
+    rebuild_run(n->loop, n->store, &cfg, REBUILD_LINES, app_config.coupon.recheck, on_rebuilt, n);
 }
 
-static void start_rebuild(struct node *n, unsigned parts, int64_t min_age_ms)
-{
-    const struct rebuild_config cfg = {.coupon_ttl_ms = app_config.coupon.ttl,
-                                       .issued_ttl_ms = COUPON_ISSUED_TTL_MS,
-                                       .retention_days = (int)app_config.ranking.retention_days};
-    n->rebuild_parts = parts;
-    rebuild_run(n->loop, n->store, &cfg, parts, min_age_ms, on_rebuilt, n);
-}
-
-static void on_mark(void *arg, bool there, const struct error *e)
-{
-    struct node *n = arg;
-    if (e && e->kind != ERROR_NONE) {
-        n->rebuilding = false;
-    } else if (!there) {
-        log_info(&log_node, "Redis holds nothing of rushd: it is rebuilt from PostgreSQL");
-        start_rebuild(n, REBUILD_ALL, 0);
-    } else {
-        bool other = strcmp(n->redis_run_id, n->rebuild_run_id) != 0;
-        start_rebuild(n, REBUILD_LINES, other ? 0 : app_config.coupon.recheck);
-    }
-}
-
-/* Only when there is a reason: another process of Redis, or the time has come. */
 static void look(void *arg)
 {
     struct node *n = arg;
-    bool work =
-        n->schema_ok && redis_client_ready(n->redis) && n->state == NODE_RUNNING && (!n->local || n->worker);
-    bool other = strcmp(n->redis_run_id, redis_client_run_id(n->redis)) != 0;
+    bool works = (app_config.roles & ROLE_QUEUE) && (!n->local || n->worker);
     bool due = clock_mono_us() - n->looked_us > app_config.coupon.recheck * 1000;
-    if (!work || n->rebuilding || (!other && !due))
+    if (!n->schema_ok || !redis_client_ready(n->redis) || n->state == NODE_STOPPING)
         return;
-    n->rebuilding = true;
-    str_copy(n->rebuild_run_id, sizeof n->rebuild_run_id, redis_client_run_id(n->redis));
-    rebuild_mark_read(n->store, on_mark, n);
+    if (recovery_state(n->recovery) != REDIS_MARK_WHOLE) {
+        if (!recovery_running(n->recovery))
+            recovery_look(n->recovery);
+    } else if (works && due && !n->rebuilding) {
+        look_through_lines(n);
+    }
+}
+
+void node_look(struct node *n)
+{
+    if (n->look_timer)
+        look(n);
+}
+
+/* Inside of a call's answer: what follows comes at the end of the turn. */
+static void on_incomplete(void *arg)
+{
+    struct node *n = arg;
+    if (recovery_running(n->recovery))
+        return;
+    recovery_doubt(n->recovery);
+    look(n);
+}
+
+static void on_recovery(void *arg)
+{
+    node_health_redis(arg);
 }
 
 void node_tasks_new(struct node *n)
 {
+    const struct rebuild_config cfg = rebuild_config();
+    n->recovery = recovery_new(n->loop, n->store, &cfg, on_recovery, n);
+    n->looked_us = clock_mono_us();
+    store_on_incomplete(n->store, on_incomplete, n);
     n->task_timer = loop_timer_new(n->loop, expire, n);
     loop_timer_start(n->task_timer, EXPIRE_PERIOD_MS);
     n->look_timer = loop_timer_new(n->loop, look, n);
-    if (app_config.roles & ROLE_QUEUE)
-        loop_timer_every(n->look_timer, LOOK_PERIOD_MS);
+    loop_timer_every(n->look_timer, LOOK_PERIOD_MS);
 }
 
 void node_tasks_free(struct node *n)
 {
     loop_timer_free(n->task_timer);
     loop_timer_free(n->look_timer);
+    recovery_free(n->recovery);
 }

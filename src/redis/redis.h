@@ -65,8 +65,8 @@ struct redis_client *redis_client_new(struct loop *l, const struct redis_client_
 /* The password for the next connection; the present one stays. */
 void redis_client_set_password(struct redis_client *c, const char *password);
 /* Call fn when the client becomes ready, when it no longer is, and while it is not, whenever the reason is
- * another one. Ready means that AUTH, SELECT, CLIENT SETNAME and INFO server are through and the server is
- * neither loading its data nor without its master. Not called for redis_client_close() and
+ * another one. Ready means that AUTH, SELECT, CLIENT SETNAME and INFO are through and the server is
+ * neither loading its data nor without its master nor a read-only replica; one that becomes so later is left. Not called for redis_client_close() and
  * redis_client_free(). */
 void redis_client_on_state(struct redis_client *c, void (*fn)(void *arg, bool ready, const char *reason),
                            void *arg);

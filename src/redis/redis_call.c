@@ -73,6 +73,8 @@ const char *redis_call_refusal(const struct redis_client *c)
 {
     switch (c->state) {
     case REDIS_CLIENT_READY:
+        if (c->leaving[0])
+            return "NOT_CONNECTED Redis cannot serve now, the next connection will tell";
         return c->n_in_flight < (size_t)c->cfg.max_in_flight ? NULL
                                                              : "QUEUE_FULL too many Redis commands in flight";
     case REDIS_CLIENT_CLOSING:
@@ -156,6 +158,19 @@ static void finish(struct redis_call *call, enum redis_status status, const stru
         done(arg, status, r, e);
 }
 
+/* A replica since a failover, or one whose data or master is away: on a new connection the greeting waits until that is over,
+ * perhaps at another address. */
+static bool must_leave(const char *code)
+{
+    return strcmp(code, "READONLY") == 0 || strcmp(code, "LOADING") == 0 || strcmp(code, "MASTERDOWN") == 0;
+}
+
+static void leave(struct redis_client *c, const struct error *e)
+{
+    str_copy(c->leaving, sizeof(c->leaving), e->code);
+    str_copy(c->leaving_reason, sizeof(c->leaving_reason), e->text);
+}
+
 bool redis_call_reply(struct redis_client *c, const struct redisReply *reply)
 {
     static const struct error none;
@@ -169,11 +184,14 @@ bool redis_call_reply(struct redis_client *c, const struct redisReply *reply)
         redis_script_again(c, call))
         return true;
     metric_observe_us(call->series, c->last_reply_us - call->sent_us);
-    if (c->state == REDIS_CLIENT_CLOSING)
+    struct error e = ERROR_INIT;
+    if (failed)
+        redis_reply_error(r, &e);
+    if (failed && c->state == REDIS_CLIENT_READY && !c->leaving[0] && must_leave(e.code))
+        leave(c, &e);
+    if (c->state == REDIS_CLIENT_CLOSING || c->leaving[0])
         loop_defer(c->loop, &c->turn); /* it may have been the last one */
     if (failed) {
-        struct error e = ERROR_INIT;
-        redis_reply_error(r, &e);
         finish(call, REDIS_FAILED, r, &e);
     } else {
         finish(call, REDIS_OK, r, &none);

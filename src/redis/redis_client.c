@@ -1,7 +1,8 @@
 /* The client's life: connect, greet, be ready, lose the connection, try again; and its closing.
  *
  * WAITING -> (RESOLVING) -> CONNECTING -> GREETING -> READY, and back to WAITING whenever something fails:
- * the delay doubles from 50 ms to 2 s and every attempt uses a new socket. redis_client_close() leads through
+ * the delay doubles from 50 ms to 2 s and every attempt uses a new socket. A server that answers READONLY, LOADING or MASTERDOWN is left
+ * as well, as soon as it has answered what was sent; the greeting then waits until a master with its data is there. redis_client_close() leads through
  * CLOSING to CLOSED. move() is the one place that changes the state. */
 #include "redis/redis_internal.h"
 
@@ -160,6 +161,8 @@ static void on_turn_end(void *arg)
     redis_call_run_refused(c);
     if (c->state == REDIS_CLIENT_CLOSING && idle(c))
         closed(c);
+    else if (c->leaving[0] && TAILQ_EMPTY(&c->in_flight))
+        redis_client_lost(c, c->leaving, c->leaving_reason);
 }
 
 struct redis_client *redis_client_new(struct loop *l, const struct redis_client_config *cfg)

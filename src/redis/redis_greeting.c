@@ -1,8 +1,9 @@
-/* What a new connection says before it is ready: AUTH, SELECT, CLIENT SETNAME, INFO server, the scripts,
+/* What a new connection says before it is ready: AUTH, SELECT, CLIENT SETNAME, INFO server, INFO replication, the scripts,
  * PING, in one go.
  *
  * PING comes last because it is what a server refuses that is still loading its data (LOADING), lost its
- * master (MASTERDOWN) or wants a password (NOAUTH); INFO is answered in the first two cases. */
+ * master (MASTERDOWN) or wants a password (NOAUTH); INFO is answered in the first two cases. A replica that takes no
+ * writes is of no use: after a failover the address leads to the new master sooner or later. */
 #include "redis/redis_internal.h"
 
 /* Any refusal ends the attempt; its text tells the operator why. A lost connection is handled where it is
@@ -61,6 +62,19 @@ static void on_info(void *arg, enum redis_status status, const struct redis_repl
     info_value(redis_reply_text(r), "redis_version", c->version, sizeof(c->version));
 }
 
+static void on_role(void *arg, enum redis_status status, const struct redis_reply *r, const struct error *e)
+{
+    char role[16], read_only[4];
+    if (status != REDIS_OK) {
+        on_must_succeed(arg, status, r, e);
+        return;
+    }
+    info_value(redis_reply_text(r), "role", role, sizeof(role));
+    info_value(redis_reply_text(r), "slave_read_only", read_only, sizeof(read_only));
+    if (strcmp(role, "slave") == 0 && strcmp(read_only, "1") == 0)
+        redis_client_lost(arg, "READONLY", "the server is a read-only replica");
+}
+
 static void on_ping(void *arg, enum redis_status status, const struct redis_reply *r, const struct error *e)
 {
     if (status == REDIS_OK)
@@ -101,6 +115,10 @@ void redis_greeting_send(struct redis_client *c)
     redis_args_add(&a, "INFO");
     redis_args_add(&a, "server");
     say(c, &a, on_info);
+    a.n = 0;
+    redis_args_add(&a, "INFO");
+    redis_args_add(&a, "replication");
+    say(c, &a, on_role);
     redis_script_load_known(c);
     a.n = 0;
     redis_args_add(&a, "PING");

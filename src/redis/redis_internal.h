@@ -73,6 +73,9 @@ struct redis_client {
     char reason[200]; /* why it is not ready; "" while it is */
     char run_id[64];
     char version[32];
+    /* The server can serve us no longer (READONLY and the like), and why: no more commands, and a new connection when the replies under
+     * way are in. "" while all is well. */
+    char leaving[24], leaving_reason[160];
     bool was_ready; /* at least once */
     int attempt;    /* failed attempts since it was ready */
     struct log_gate connect_gate;
@@ -165,7 +168,7 @@ void redis_script_load_known(struct redis_client *c);
 bool redis_script_again(struct redis_client *c, struct redis_call *call);
 
 /* --- redis_greeting.c --- */
-/* Send AUTH, SELECT, CLIENT SETNAME, INFO server, the known scripts and PING in one go; ends in
+/* Send AUTH, SELECT, CLIENT SETNAME, INFO, the known scripts and PING in one go; ends in
  * redis_client_greeted() or redis_client_lost(). */
 void redis_greeting_send(struct redis_client *c);
 

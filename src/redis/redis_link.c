@@ -161,6 +161,7 @@ void redis_link_close(struct redis_client *c)
     c->reader = NULL;
     buf_free(&c->out);
     c->out_written = 0;
+    c->leaving[0] = '\0';
 }
 
 void redis_link_flush(struct redis_client *c)

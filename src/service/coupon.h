@@ -50,7 +50,8 @@ struct coupon_standing {
     int64_t user_coupon_id; /* 0: none */
 };
 /* standing, or NULL and why (COUPON_REQUEST_NOT_FOUND, invalid ids, SERVICE_UNAVAILABLE). Order of sources:
- * result key, pending record, coupon_requests, user_coupons; Redis away: PostgreSQL alone answers. */
+ * result key, pending record, coupon_requests, user_coupons. Redis away or not whole: PostgreSQL alone answers, and SERVICE_UNAVAILABLE
+ * stands for COUPON_REQUEST_NOT_FOUND. */
 void coupon_status(struct coupon_accept *a, int64_t coupon_id, int64_t user_id,
                    void (*done)(void *arg, const struct coupon_standing *st, const struct refusal *why),
                    void *arg);

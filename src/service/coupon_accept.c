@@ -5,10 +5,15 @@
  *   coupon    its verdict, at most a second old; issuing decides again, for good
  *   line      one script: issued, verdict, pending, full, else ticket and place
  *   durable   with coupon.accept.durability = database the row is in PostgreSQL before the 202; rows that
- * arrive while one insert runs share the next
+ * arrive while one insert runs share the next; then Redis' data must still be the one that the place was
+ * given in
  *
  * When the row certainly was not written, the place in line is given back and the client is told to try
  * again; when the member is on its way already, or the outcome is unknown, that is what the client is told.
+ *
+ * While Redis' data is not whole (store/redis_mark.h) nobody is accepted: older requests may still have to return. When it was lost
+ * between place and row, the rebuild may have read the rows before this one was there, and would bring it back too late: the row is
+ * taken back and the outcome unknown, for the rebuild may also have seen it.
  */
 #include "service/coupon_accept.h"
 #include "base/clock.h"
@@ -19,6 +24,8 @@
 #include "loop/loop.h"
 #include "service/coupon.h"
 #include "store/coupon_line.h"
+#include "store/coupon_users.h"
+#include "store/redis_mark.h"
 
 LOG_DEFINE(log_accept, "rushd.coupon.accept");
 
@@ -32,6 +39,7 @@ struct accept {
     int64_t insert_until_us; /* later the client has given up: the place is given back instead */
     int64_t coupon_id, user_id;
     enum refusal_code verdict; /* why the coupon cannot be had now; NONE: it can */
+    bool has_holders;          /* somebody holds the coupon */
     struct coupon_line_ticket ticket;
     coupon_accept_fn *done;
     void *arg;
@@ -112,6 +120,14 @@ static void cancel(struct accept *a)
     coupon_line_cancel(a->owner->store, a->coupon_id, a->user_id, a->ticket.requested_at_us, on_cancelled, a);
 }
 
+static struct coupon_request_row row_of(const struct accept *a)
+{
+    return (struct coupon_request_row){.coupon_id = a->coupon_id,
+                                       .user_id = a->user_id,
+                                       .requested_at_us = a->ticket.requested_at_us,
+                                       .ticket = a->ticket.ticket};
+}
+
 /* Is it the data of some row, so that the others can be written? */
 static bool data_error(const struct error *e)
 {
@@ -123,13 +139,49 @@ static void end_insert(struct insert *in, const struct error *e)
     struct accept *a;
     while ((a = TAILQ_FIRST(&in->list))) {
         TAILQ_REMOVE(&in->list, a, link);
-        if (!e)
-            finish_accepted(a);
-        else if (e->kind == ERROR_UNKNOWN)
+        if (e->kind == ERROR_UNKNOWN)
             finish_refused(a, REFUSAL_OUTCOME_UNKNOWN);
         else
             cancel(a);
     }
+}
+
+static void on_withdrawn(void *arg, const struct error *e)
+{
+    struct insert *in = arg;
+    struct accept *a;
+    if (e && e->kind != ERROR_NONE)
+        log_warn(&log_accept, "requests of a Redis that was lost could not be taken back", LOG_ERR(e),
+                 LOG_I("requests", in->n));
+    while ((a = TAILQ_FIRST(&in->list))) {
+        TAILQ_REMOVE(&in->list, a, link);
+        finish_refused(a, REFUSAL_OUTCOME_UNKNOWN);
+    }
+    mem_free(in);
+}
+
+/* Is the data still the one that each place was given in? */
+static void on_mark(void *arg, const struct redis_mark *m, const struct error *e)
+{
+    struct insert *in = arg;
+    struct accept *a, *next;
+    int64_t generation = e && e->kind != ERROR_NONE ? 0 : m->generation;
+    struct coupon_request_row *rows = mem_array(in->n, sizeof *rows);
+    in->n = 0;
+    TAILQ_FOREACH_SAFE(a, &in->list, link, next)
+    {
+        if (a->ticket.generation == generation) {
+            TAILQ_REMOVE(&in->list, a, link);
+            finish_accepted(a);
+        } else {
+            rows[in->n++] = row_of(a);
+        }
+    }
+    if (in->n)
+        coupon_request_withdraw(in->owner->store, rows, in->n, INSERT_TIMEOUT_MS, on_withdrawn, in);
+    else
+        mem_free(in);
+    mem_free(rows);
 }
 
 static void on_inserted(void *arg, const struct error *e)
@@ -138,7 +190,8 @@ static void on_inserted(void *arg, const struct error *e)
     struct coupon_accept *o = in->owner;
     if (!e || e->kind == ERROR_NONE) {
         o->insert_limit = o->insert_limit * 2 < INSERT_MAX ? o->insert_limit * 2 : INSERT_MAX;
-        end_insert(in, NULL);
+        redis_mark_read(o->store, on_mark, in);
+        in = NULL;
     } else {
         log_warn(&log_accept, "accepted requests could not be written", LOG_ERR(e), LOG_I("requests", in->n));
         if (data_error(e) && in->n > 1) { /* again in halves, in their order */
@@ -173,10 +226,7 @@ static void insert_rows(void *arg)
             continue;
         }
         TAILQ_INSERT_TAIL(&in->list, a, link);
-        rows[in->n++] = (struct coupon_request_row){.coupon_id = a->coupon_id,
-                                                    .user_id = a->user_id,
-                                                    .requested_at_us = a->ticket.requested_at_us,
-                                                    .ticket = a->ticket.ticket};
+        rows[in->n++] = row_of(a);
     }
     o->inserting = in->n > 0;
     if (in->n)
@@ -187,6 +237,16 @@ static void insert_rows(void *arg)
 }
 
 /* --- line --- */
+
+/* Already issued comes before the verdict, also when only PostgreSQL knows. */
+static void on_held(void *arg, const bool *held, size_t n, const struct error *e)
+{
+    struct accept *a = arg;
+    if (e && e->kind != ERROR_NONE)
+        finish_refused(a, REFUSAL_SERVICE_UNAVAILABLE);
+    else
+        finish_refused(a, held[0] ? REFUSAL_COUPON_ALREADY_ISSUED : a->verdict);
+}
 
 static void on_added(void *arg, const struct coupon_line_ticket *t, const struct error *e)
 {
@@ -202,7 +262,10 @@ static void on_added(void *arg, const struct coupon_line_ticket *t, const struct
         finish_refused(a, REFUSAL_COUPON_ALREADY_ISSUED);
         break;
     case COUPON_LINE_REFUSED:
-        finish_refused(a, a->verdict);
+        if (a->has_holders && !t->holders_known) /* the set has ended, or another program removed it */
+            coupon_users_held(o->store, a->coupon_id, &a->user_id, 1, on_held, a);
+        else
+            finish_refused(a, a->verdict);
         break;
     case COUPON_LINE_PENDING:
         finish_refused(a, REFUSAL_COUPON_REQUEST_PENDING);
@@ -241,6 +304,7 @@ static void on_coupon(void *arg, const struct coupon_row *row, const struct erro
         return;
     }
     a->verdict = coupon_verdict(row, clock_real_us());
+    a->has_holders = row && row->issued > 0;
     if (!row) /* nobody holds a coupon that does not exist */
         finish_refused(a, a->verdict);
     else

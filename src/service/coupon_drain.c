@@ -9,7 +9,8 @@
  *   recheck  members without a result for too long are published again with the same identity
  *
  * A lost reply of take or put back: wait for the outstanding reports, then begin a new epoch, which returns everything that is
- * not marked published. A member that another node took over by then is never touched: every script checks the epoch. */
+ * not marked published. The same when Redis' data is not whole: nothing is taken before it is. A member that another node took
+ * over by then is never touched: every script checks the epoch. */
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -266,7 +267,7 @@ static void on_taken(void *arg, const struct coupon_line_taken *taken, const str
     struct line *l = arg;
     l->state = LINE_IDLE;
     if (e && e->kind != ERROR_NONE) {
-        l->lost = l->lost || e->kind == ERROR_UNKNOWN;
+        l->lost = l->lost || e->kind == ERROR_UNKNOWN || strcmp(e->code, "NODATA") == 0;
         return;
     }
     if (!taken->owner) {

@@ -1,5 +1,6 @@
 /* How a user's request stands: result key, else pending record, else coupon_requests, else user_coupons
- * (contract section 4, end). When Redis is away PostgreSQL alone answers. */
+ * (contract section 4, end). When Redis is away or not whole PostgreSQL alone answers; what it does not know may still have been asked
+ * for, so nobody is told that he never did. */
 #include "base/log.h"
 #include "service/coupon_accept.h"
 #include "service/coupon_result.h"
@@ -14,6 +15,7 @@ struct status {
     struct coupon_accept *owner;
     int64_t coupon_id, user_id;
     enum refusal_code invalid;
+    bool sure; /* Redis' data is whole: what it does not know it never was told */
     struct loop_task task;
     status_fn *done;
     void *arg;
@@ -49,7 +51,7 @@ static void on_row(void *arg, bool found, const struct coupon_request_row *row, 
     if (e && e->kind != ERROR_NONE) {
         finish(s, NULL, REFUSAL_SERVICE_UNAVAILABLE);
     } else if (!found) {
-        finish(s, NULL, REFUSAL_COUPON_REQUEST_NOT_FOUND);
+        finish(s, NULL, s->sure ? REFUSAL_COUPON_REQUEST_NOT_FOUND : REFUSAL_SERVICE_UNAVAILABLE);
     } else if (!row->decided) {
         const struct coupon_standing st = {.state = COUPON_PROCESSING, .message = PROCESSING_TEXT};
         finish(s, &st, REFUSAL_NONE);
@@ -98,6 +100,7 @@ static void on_line(void *arg, const struct coupon_line_status *line, const stru
         finish(s, &st, REFUSAL_NONE);
         return;
     }
+    s->sure = known && line->whole;
     coupon_request_latest(s->owner->store, s->coupon_id, s->user_id, on_row, s);
 }
 

@@ -1,4 +1,4 @@
-/* Page by page from PostgreSQL into Redis: lines, holders, sales, coupon info, in this order.
+/* Page by page from PostgreSQL into Redis: lines, counters, holders, sales, coupon info, in this order.
  *
  * From scratch, each kept day of the ranking is forgotten by one script before its sales are read: a sale that a node counts
  * meanwhile is either forgotten and then read here, or counted afterwards and found marked. A user leaves an issued set when PostgreSQL,
@@ -33,7 +33,7 @@ struct rebuild {
     size_t nrows, at;
     size_t infos;     /* coupon infos without an answer */
     int64_t day;      /* of the ranking, forgotten next */
-    int64_t *coupons; /* whose issued sets are looked through */
+    int64_t *coupons; /* whose issued sets are looked through, or counters raised */
     size_t ncoupons, coupon;
     uint64_t scan;  /* cursor in the set of the present one */
     int64_t *users; /* of the page, then those who hold nothing, then those who do after all */
@@ -133,6 +133,47 @@ static void on_requests(void *arg, const struct coupon_request_row *rows, size_t
 static void read_requests(struct rebuild *r)
 {
     rebuild_read_requests(r->store, &r->cursor, r->before_us, PAGE, on_requests, r);
+}
+
+/* --- counters --- */
+
+static void raise_counter(struct rebuild *r);
+
+static void on_raised(void *arg, const struct error *e)
+{
+    struct rebuild *r = arg;
+    if (failed(r, e))
+        return;
+    r->coupon++;
+    raise_counter(r);
+}
+
+static void raise_counter(struct rebuild *r)
+{
+    if (r->coupon < r->ncoupons) {
+        coupon_line_raise(r->store, r->coupons[r->coupon], r->cfg.coupon_ttl_ms, on_raised, r);
+        return;
+    }
+    r->coupon = 0;
+    part_done(r, REBUILD_COUNTERS);
+}
+
+static void keep_coupons(struct rebuild *r, const struct coupon_row *rows, size_t n)
+{
+    mem_free(r->coupons);
+    r->coupons = mem_array(n, sizeof *r->coupons);
+    for (size_t i = 0; i < n; i++)
+        r->coupons[i] = rows[i].id;
+    r->ncoupons = n;
+}
+
+static void on_coupons_of_counters(void *arg, const struct coupon_row *rows, size_t n, const struct error *e)
+{
+    struct rebuild *r = arg;
+    if (failed(r, e))
+        return;
+    keep_coupons(r, rows, n);
+    raise_counter(r);
 }
 
 /* --- holders --- */
@@ -286,10 +327,7 @@ static void on_coupons_of_sets(void *arg, const struct coupon_row *rows, size_t 
     struct rebuild *r = arg;
     if (failed(r, e))
         return;
-    r->coupons = mem_array(n, sizeof *r->coupons);
-    for (size_t i = 0; i < n; i++)
-        r->coupons[i] = rows[i].id;
-    r->ncoupons = n;
+    keep_coupons(r, rows, n);
     scan_issued(r);
 }
 
@@ -410,6 +448,8 @@ static void next_part(void *arg)
     struct rebuild *r = arg;
     if (r->parts & REBUILD_LINES)
         read_requests(r);
+    else if (r->parts & REBUILD_COUNTERS)
+        read_coupons(r, on_coupons_of_counters);
     else if (r->parts & REBUILD_ISSUED)
         read_holders(r);
     else if (r->parts & REBUILD_RANKING)

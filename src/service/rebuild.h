@@ -13,6 +13,7 @@ enum rebuild_part {
     REBUILD_RANKING = 4, /* sales of the days that the ranking keeps */
     REBUILD_INFO = 8,    /* coupon:info for other readers */
     REBUILD_ALL = 15,
+    REBUILD_COUNTERS = 16, /* of tickets and instants: above the highest in PostgreSQL. Part of a recovery */
 };
 struct rebuild_counts {
     int64_t requests; /* undecided ones read */

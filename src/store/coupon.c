@@ -180,6 +180,11 @@ static const struct pg_statement st_request_insert = {
     " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS x (coupon_id, user_id, at, ticket)"
     " ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING"};
 
+static const struct pg_statement st_request_withdraw = {
+    "coupon_request_withdraw",
+    "DELETE FROM coupon_requests AS q USING unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS x (coupon_id, user_id, at)"
+    " WHERE q.coupon_id = x.coupon_id AND q.user_id = x.user_id AND q.requested_at = " SQL_AT("x.at") " AND q.outcome IS NULL"};
+
 #define REQUEST_COLUMNS                                                                                      \
     "SELECT coupon_id, user_id, " SQL_US("requested_at") " AS at, ticket, outcome IS NOT NULL,"              \
     " outcome IS NOT DISTINCT FROM 'SUCCESS', reason, user_coupon_id, COALESCE(" SQL_US("decided_at") ", 0)"
@@ -217,6 +222,19 @@ void coupon_request_insert(struct store *s, const struct coupon_request_row *row
         store_array_id(&c->array[3], rows[i].ticket);
     }
     store_exec(s, &st_request_insert, store_columns_end(c), deadline_ms, done, arg);
+}
+
+void coupon_request_withdraw(struct store *s, const struct coupon_request_row *rows, size_t n,
+                             int64_t deadline_ms, store_done_fn *done, void *arg)
+{
+    struct store_columns *c = &s->columns;
+    store_columns_begin(c, 3);
+    for (size_t i = 0; i < n; i++) {
+        pg_array_i64(&c->array[0], rows[i].coupon_id);
+        pg_array_i64(&c->array[1], rows[i].user_id);
+        pg_array_i64(&c->array[2], rows[i].requested_at_us);
+    }
+    store_exec(s, &st_request_withdraw, store_columns_end(c), deadline_ms, done, arg);
 }
 
 static void read_request(const struct pg_result *r, int i, struct coupon_request_row *row)

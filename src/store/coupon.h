@@ -34,6 +34,9 @@ struct coupon_request_row {
 /* Make accepted requests durable: one unnest INSERT, ON CONFLICT DO NOTHING. */
 void coupon_request_insert(struct store *s, const struct coupon_request_row *rows, size_t n,
                            int64_t deadline_ms, store_done_fn *done, void *arg);
+/* Take back rows of accepted requests that nobody was told of; decided ones stay. */
+void coupon_request_withdraw(struct store *s, const struct coupon_request_row *rows, size_t n,
+                             int64_t deadline_ms, store_done_fn *done, void *arg);
 /* One request by its identity; found false when there is none. */
 void coupon_request_find(struct store *s, int64_t coupon_id, int64_t user_id, int64_t requested_at_us,
                          void (*done)(void *arg, bool found, const struct coupon_request_row *row,

@@ -68,7 +68,7 @@ struct line_floor {
 };
 
 #define ADD_FLOORS 5 /* the script's answer when the ticket counter is gone */
-#define ADD_WIDTH  5 /* values of one user in its reply */
+#define ADD_WIDTH  6 /* values of one user in its reply */
 
 static void send_adds(struct line_batch *b, int64_t ticket_floor, int64_t last_floor_us);
 
@@ -131,12 +131,17 @@ static void wait_for_floor(struct line_batch *b)
 
 static struct coupon_line_ticket read_ticket(const struct redis_reply *r, size_t at)
 {
+    enum coupon_line_answer answer = (enum coupon_line_answer)redis_reply_i64(redis_reply_at(r, at));
+    if (answer == COUPON_LINE_REFUSED)
+        return (struct coupon_line_ticket){.answer = answer,
+                                           .holders_known = redis_reply_i64(redis_reply_at(r, at + 1)) == 1};
     return (struct coupon_line_ticket){
-        .answer = (enum coupon_line_answer)redis_reply_i64(redis_reply_at(r, at)),
+        .answer = answer,
         .ticket = redis_reply_i64(redis_reply_at(r, at + 1)),
         .requested_at_us = redis_reply_i64(redis_reply_at(r, at + 2)),
         .position = redis_reply_i64(redis_reply_at(r, at + 3)),
         .size = redis_reply_i64(redis_reply_at(r, at + 4)),
+        .generation = redis_reply_i64(redis_reply_at(r, at + 5)),
     };
 }
 
@@ -178,6 +183,7 @@ static void send_adds(struct line_batch *b, int64_t ticket_floor, int64_t last_f
     script_key(&s, "coupon:issued:" ID, coupon_id);
     script_key(&s, "coupon:lines");
     script_key(&s, "coupon:inflight:" ID, coupon_id);
+    script_key(&s, MARK_KEY);
     TAILQ_FOREACH(call, &b->calls, link)
     script_key_ids(&s, "coupon:result:", coupon_id, call->user_id);
     script_i64(&s, b->key.acceptable);
@@ -189,6 +195,7 @@ static void send_adds(struct line_batch *b, int64_t ticket_floor, int64_t last_f
     else
         script_i64(&s, ticket_floor);
     script_i64(&s, last_floor_us);
+    script_run_id(b->store, &s);
     TAILQ_FOREACH(call, &b->calls, link)
     script_i64(&s, call->user_id);
     store_script(b->store, SCRIPT_COUPON_ADD, &s, 1, on_added, b);
@@ -252,6 +259,8 @@ void coupon_line_list(struct store *s, list_fn *done, void *arg)
 {
     struct script_args a = {0};
     script_key(&a, "coupon:lines");
+    script_key(&a, MARK_KEY);
+    script_run_id(s, &a);
     store_script(s, SCRIPT_COUPON_LINES, &a, 0, on_list, call_new((store_any_fn *)done, arg));
 }
 
@@ -319,6 +328,7 @@ void coupon_line_take(struct store *s, const struct coupon_line_take *t, take_fn
     script_key(&a, "coupon:ticket:" ID, t->coupon_id);
     script_key(&a, "coupon:taken:" ID, t->coupon_id);
     script_key(&a, "coupon:put-back:" ID, t->coupon_id);
+    script_key(&a, MARK_KEY);
     script_text(&a, t->owner);
     script_i64(&a, t->epoch);
     script_i64(&a, t->window);
@@ -327,6 +337,7 @@ void coupon_line_take(struct store *s, const struct coupon_line_take *t, take_fn
     script_i64(&a, coupon_counters_life_s(t->ttl_ms));
     script_i64(&a, t->coupon_id);
     script_i64(&a, TAKE_MAX);
+    script_run_id(s, &a);
     store_script(s, SCRIPT_COUPON_TAKE, &a, 1, on_taken, call_new((store_any_fn *)done, arg));
 }
 
@@ -509,7 +520,7 @@ struct status_call {
     void *arg;
 };
 
-#define STATUS_WIDTH 4 /* values of one user in the script's reply */
+#define STATUS_WIDTH 5 /* values of one user in the script's reply */
 
 static void end_status(struct status_call *c, const struct redis_reply *r, size_t at, const struct error *e)
 {
@@ -528,6 +539,7 @@ static void end_status(struct status_call *c, const struct redis_reply *r, size_
             coupon_line_record_parse(redis_reply_text(redis_reply_at(r, at + 1)), &record) || st.position > 0;
         st.ticket = record.ticket;
         st.requested_at_us = record.requested_at_us;
+        st.whole = redis_reply_i64(redis_reply_at(r, at + 4)) == 1;
     }
     c->done(c->arg, e ? NULL : &st, e);
     buf_free(&json);
@@ -538,6 +550,8 @@ static void on_statuses(void *arg, const struct redis_reply *r, const struct err
 {
     struct line_batch *b = arg;
     struct line_call *call;
+    if (!e && redis_reply_i64(redis_reply_at(r, STATUS_WIDTH - 1)) == 0)
+        store_incomplete(b->store);
     for (size_t at = 0; (call = TAILQ_FIRST(&b->calls)); at += STATUS_WIDTH) {
         TAILQ_REMOVE(&b->calls, call, link);
         end_status(CONTAINER_OF(call, struct status_call, call), r, at, e);
@@ -553,8 +567,10 @@ static void send_statuses(struct line_batch *b)
     script_key(&a, "coupon:pending:" ID, coupon_id);
     script_key(&a, "coupon:queue:" ID, coupon_id);
     script_key(&a, "coupon:inflight:" ID, coupon_id);
+    script_key(&a, MARK_KEY);
     TAILQ_FOREACH(call, &b->calls, link)
     script_key_ids(&a, "coupon:result:", coupon_id, call->user_id);
+    script_run_id(b->store, &a);
     TAILQ_FOREACH(call, &b->calls, link)
     script_i64(&a, call->user_id);
     store_script(b->store, SCRIPT_COUPON_STATUS, &a, b->n * STATUS_WIDTH, on_statuses, b);

@@ -21,10 +21,13 @@ struct coupon_line_ticket {
     enum coupon_line_answer answer;
     int64_t ticket, requested_at_us;
     int64_t position, size; /* 1-based place in the line, length of the line */
+    int64_t generation;     /* of Redis' data (redis_mark.h) */
+    bool holders_known;     /* REFUSED: Redis has a set of holders, and the user is not in it */
 };
 /* Check in the contract's order (issued, verdict, pending, bound) and take a place. acceptable is false when the coupon cannot
  * be issued now: then only issued and REFUSED are possible answers. An older result of the user is removed. When Redis has lost
- * the counters, numbers go on above the highest in PostgreSQL (guarantees G10). */
+ * the counters, numbers go on above the highest in PostgreSQL (guarantees G10). RETRIABLE with code NODATA while Redis' data is not
+ * whole (redis_mark.h): older requests may still have to return to the line. */
 void coupon_line_add(struct store *s, int64_t coupon_id, int64_t user_id, bool acceptable,
                      int64_t max_waiting, int64_t ttl_ms,
                      void (*done)(void *arg, const struct coupon_line_ticket *t, const struct error *e),
@@ -34,7 +37,7 @@ void coupon_line_cancel(struct store *s, int64_t coupon_id, int64_t user_id, int
                         void (*done)(void *arg, bool removed, const struct error *e), void *arg);
 
 /* --- drain --- */
-/* Coupons whose line or in-flight set is not empty; empty ones are dropped from the set on the way. */
+/* Coupons whose line or in-flight set is not empty; empty ones are dropped from the set on the way. NODATA as above. */
 void coupon_line_list(struct store *s,
                       void (*done)(void *arg, const int64_t *coupon_ids, size_t n, const struct error *e),
                       void *arg);
@@ -67,7 +70,7 @@ struct coupon_line_take {
     int64_t ttl_ms;
 };
 /* Acquire or renew the lease and move members from line to in-flight. limit 0 takes nothing. A call moves at most 500 members in
- * each direction, so that Redis is not held up; nothing is taken before all of older epochs are back. */
+ * each direction, so that Redis is not held up; nothing is taken before all of older epochs are back. NODATA as above. */
 void coupon_line_take(struct store *s, const struct coupon_line_take *t,
                       void (*done)(void *arg, const struct coupon_line_taken *taken, const struct error *e),
                       void *arg);
@@ -107,6 +110,7 @@ struct coupon_line_status {
     bool pending;
     int64_t requested_at_us, ticket;
     int64_t position, size; /* position 0: no longer in line (in flight) */
+    bool whole;             /* Redis' data is: what is not here was not there */
 };
 /* Read all of it at once: one script. */
 void coupon_line_status(struct store *s, int64_t coupon_id, int64_t user_id,

@@ -156,6 +156,64 @@ void coupon_line_restore(struct store *s, const struct coupon_request_row *rows,
     store_script(s, SCRIPT_COUPON_RESTORE, &a, 0, on_restored, call_new((store_any_fn *)done, arg));
 }
 
+struct raise {
+    struct store *store;
+    int64_t coupon_id, ttl_ms;
+    store_done_fn *done;
+    void *arg;
+};
+
+static void end_raise(struct raise *r, const struct error *e)
+{
+    r->done(r->arg, e);
+    mem_free(r);
+}
+
+static void on_raised(void *arg, const struct redis_reply *r, const struct error *e)
+{
+    end_raise(arg, e);
+}
+
+static void raise_args(const struct raise *r, struct script_args *a)
+{
+    script_key(a, "coupon:ticket:" ID, r->coupon_id);
+    script_key(a, "coupon:last-score:" ID, r->coupon_id);
+    script_i64(a, coupon_counters_life_s(r->ttl_ms));
+}
+
+static void on_highest(void *arg, int64_t ticket, int64_t requested_at_us, const struct error *e)
+{
+    struct raise *r = arg;
+    struct script_args a = {0};
+    if (e) {
+        end_raise(r, e);
+        return;
+    }
+    raise_args(r, &a);
+    script_i64(&a, ticket);
+    script_i64(&a, requested_at_us);
+    store_script(r->store, SCRIPT_COUPON_RAISE, &a, 0, on_raised, r);
+}
+
+/* PostgreSQL is asked only where there is a counter. */
+static void on_counter(void *arg, const struct redis_reply *reply, const struct error *e)
+{
+    struct raise *r = arg;
+    if (e || redis_reply_i64(reply) == 0)
+        end_raise(r, e);
+    else
+        coupon_request_highest(r->store, r->coupon_id, on_highest, r);
+}
+
+void coupon_line_raise(struct store *s, int64_t coupon_id, int64_t ttl_ms, store_done_fn *done, void *arg)
+{
+    struct script_args a = {0};
+    struct raise *r = mem_alloc(sizeof *r);
+    *r = (struct raise){s, coupon_id, ttl_ms, done, arg};
+    raise_args(r, &a);
+    store_script(s, SCRIPT_COUPON_RAISE, &a, 0, on_counter, r);
+}
+
 static void on_command(void *arg, enum redis_status status, const struct redis_reply *r,
                        const struct error *e)
 {
@@ -171,10 +229,10 @@ struct issued {
     void *arg;
 };
 
-static void on_issued(void *arg, enum redis_status status, const struct redis_reply *r, const struct error *e)
+static void on_issued(void *arg, const struct redis_reply *r, const struct error *e)
 {
     struct issued *i = arg;
-    if (status != REDIS_OK)
+    if (e)
         i->error = *e;
     if (--i->missing)
         return;
@@ -182,28 +240,35 @@ static void on_issued(void *arg, enum redis_status status, const struct redis_re
     mem_free(i);
 }
 
-/* Adding somebody who is there is harmless, so plain pipelined commands do. */
+#define HOLDERS_MAX 500 /* of one script call */
+
+/* Holders of one coupon in a row, at most HOLDERS_MAX of them. */
+static size_t holders_run(const struct rebuild_holder *rows, size_t n)
+{
+    size_t len = 1;
+    while (len < n && len < HOLDERS_MAX && rows[len].coupon_id == rows[0].coupon_id)
+        len++;
+    return len;
+}
+
 void coupon_line_restore_issued(struct store *s, const struct rebuild_holder *rows, size_t n, int64_t ttl_ms,
                                 store_done_fn *done, void *arg)
 {
     ASSERT(n > 0);
     struct issued *call = mem_zalloc(sizeof *call);
-    *call = (struct issued){.missing = 2 * n, .done = done, .arg = arg};
-    struct buf key = BUF_INIT;
-    for (size_t i = 0; i < n; i++) {
-        struct redis_args add = {0}, expire = {0};
-        buf_clear(&key);
-        buf_printf(&key, "coupon:issued:" ID, rows[i].coupon_id);
-        redis_args_add(&add, "SADD");
-        redis_args_add(&add, buf_str(&key));
-        redis_args_add_i64(&add, rows[i].user_id);
-        redis_client_command(s->redis, add.v, add.n, 0, on_issued, call);
-        redis_args_add(&expire, "EXPIRE");
-        redis_args_add(&expire, buf_str(&key));
-        redis_args_add_i64(&expire, ttl_ms / 1000);
-        redis_client_command(s->redis, expire.v, expire.n, 0, on_issued, call);
+    *call = (struct issued){.done = done, .arg = arg};
+    for (size_t i = 0; i < n; i += holders_run(rows + i, n - i))
+        call->missing++;
+    for (size_t i = 0; i < n;) {
+        struct script_args a = {0};
+        size_t len = holders_run(rows + i, n - i);
+        script_key(&a, "coupon:issued:" ID, rows[i].coupon_id);
+        script_i64(&a, ttl_ms / 1000);
+        for (size_t k = 0; k < len; k++)
+            script_i64(&a, rows[i + k].user_id);
+        store_script(s, SCRIPT_COUPON_HOLDERS, &a, 0, on_issued, call);
+        i += len;
     }
-    buf_free(&key);
 }
 
 void coupon_line_issued_remove(struct store *s, int64_t coupon_id, const int64_t *user_ids, size_t n,
@@ -227,29 +292,4 @@ void coupon_line_issued_remove(struct store *s, int64_t coupon_id, const int64_t
     mem_free(args);
     mem_free(starts);
     buf_free(&text);
-}
-
-/* --- mark --- */
-
-#define MARK_KEY "rushd:data"
-
-typedef void mark_fn(void *arg, bool there, const struct error *e);
-
-static void on_mark(void *arg, enum redis_status status, const struct redis_reply *r, const struct error *e)
-{
-    struct call *c = arg;
-    ((mark_fn *)c->done)(c->arg, redis_reply_i64(r) == 1, status == REDIS_OK ? NULL : e);
-    mem_free(c);
-}
-
-void rebuild_mark_read(struct store *s, mark_fn *done, void *arg)
-{
-    const struct redis_arg args[] = {{"EXISTS", 6}, {MARK_KEY, sizeof MARK_KEY - 1}};
-    redis_client_command(s->redis, args, ARRAY_LEN(args), 0, on_mark, call_new((store_any_fn *)done, arg));
-}
-
-void rebuild_mark_write(struct store *s, store_done_fn *done, void *arg)
-{
-    const struct redis_arg args[] = {{"SET", 3}, {MARK_KEY, sizeof MARK_KEY - 1}, {"1", 1}};
-    redis_client_command(s->redis, args, ARRAY_LEN(args), 0, on_command, call_new((store_any_fn *)done, arg));
 }

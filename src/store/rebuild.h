@@ -28,6 +28,10 @@ void rebuild_read_holders(struct store *s, int64_t after, size_t limit,
                           void (*done)(void *arg, const struct rebuild_holder *rows, size_t n,
                                        const struct error *e),
                           void *arg);
+/* Let the counters of a coupon go on above the highest numbers in PostgreSQL, when Redis has them: after a loss of its last writes
+ * they are behind. */
+void coupon_line_raise(struct store *s, int64_t coupon_id, int64_t ttl_ms, store_done_fn *done, void *arg);
+
 /* Enter holders in coupon:issued:{id}. */
 void coupon_line_restore_issued(struct store *s, const struct rebuild_holder *rows, size_t n, int64_t ttl_ms,
                                 store_done_fn *done, void *arg);
@@ -42,10 +46,5 @@ void rebuild_read_sales(struct store *s, int64_t before_order_id, size_t orders,
                         void (*done)(void *arg, const struct ranking_sale *sales, size_t n,
                                      int64_t oldest_order_id, int64_t newest_us, const struct error *e),
                         void *arg);
-
-/* A mark in Redis that says that it holds our data: missing means that Redis came back empty. */
-void rebuild_mark_read(struct store *s, void (*done)(void *arg, bool there, const struct error *e),
-                       void *arg);
-void rebuild_mark_write(struct store *s, store_done_fn *done, void *arg);
 
 #endif

@@ -17,6 +17,18 @@ struct store *store_new(struct loop *l, struct pg_pool *pg, struct redis_client 
     return s;
 }
 
+void store_on_incomplete(struct store *s, void (*fn)(void *arg), void *arg)
+{
+    s->on_incomplete = fn;
+    s->on_incomplete_arg = arg;
+}
+
+void store_incomplete(struct store *s)
+{
+    if (s->on_incomplete)
+        s->on_incomplete(s->on_incomplete_arg);
+}
+
 void store_unwatch(struct store *s)
 {
     coupon_watch_free(s);

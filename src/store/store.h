@@ -30,6 +30,10 @@ void store_free(struct store *s);
 /* End the watching of coupons, and hand to Redis what waits for the end of the turn: before pool and client go, which end it. */
 void store_unwatch(struct store *s);
 
+/* Call fn whenever a call finds that Redis does not hold all of our data (redis_mark.h): it was emptied, or is another process that
+ * may have lost the last writes. fn must not make calls itself. */
+void store_on_incomplete(struct store *s, void (*fn)(void *arg), void *arg);
+
 typedef void store_done_fn(void *arg, const struct error *e);
 
 /* How a writing transaction ended. */

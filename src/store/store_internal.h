@@ -72,7 +72,12 @@ struct store {
     TAILQ_HEAD(, coupon_watcher) watchers;
     TAILQ_HEAD(, line_floor) floors;      /* of coupons whose counters are gone from Redis, being read */
     struct line_batches *adds, *statuses; /* calls of this turn; NULL before the first */
+    void (*on_incomplete)(void *arg);
+    void *on_incomplete_arg;
 };
+
+/* A script found that Redis does not hold all data. */
+void store_incomplete(struct store *s);
 
 /* Parts of store_new() and store_free(), each beside what it is about. */
 void store_ids_init(struct store *s);

@@ -68,6 +68,11 @@ void script_slice(struct script_args *a, struct slice s)
     end_argument(a);
 }
 
+void script_run_id(const struct store *s, struct script_args *a)
+{
+    script_text(a, redis_client_run_id(s->redis));
+}
+
 /* Cursors are unsigned: beyond what an id can be. */
 uint64_t store_scan_cursor(const struct redis_reply *r)
 {
@@ -82,6 +87,7 @@ uint64_t store_scan_cursor(const struct redis_reply *r)
 }
 
 struct script_call {
+    struct store *store;
     script_done_fn *done;
     void *call;
     size_t min_reply;
@@ -91,7 +97,12 @@ struct script_call {
 static void on_reply(void *arg, enum redis_status status, const struct redis_reply *r, const struct error *e)
 {
     struct script_call *c = arg;
-    if (status != REDIS_OK) {
+    if (status == REDIS_FAILED && strcmp(e->code, "NODATA") == 0) {
+        struct error again = *e;
+        again.kind = ERROR_RETRIABLE;
+        store_incomplete(c->store);
+        c->done(c->call, NULL, &again);
+    } else if (status != REDIS_OK) {
         c->done(c->call, NULL, e);
     } else if (c->min_reply && redis_reply_len(r) < c->min_reply) {
         struct error wrong;
@@ -115,7 +126,7 @@ void store_script(struct store *s, enum script_id id, struct script_args *a, siz
         start = a->ends[i];
     }
     struct script_call *c = mem_alloc(sizeof *c);
-    *c = (struct script_call){done, call, min_reply, script_files[id].name};
+    *c = (struct script_call){s, done, call, min_reply, script_files[id].name};
     redis_client_script(s->redis, script_get(id), args, a->n, a->nkeys, 0, on_reply, c);
     mem_free(args);
     mem_free(a->ends);

@@ -10,12 +10,14 @@ enum script_id {
     SCRIPT_COUPON_ADD,
     SCRIPT_COUPON_CANCEL,
     SCRIPT_COUPON_DECIDED,
+    SCRIPT_COUPON_HOLDERS,
     SCRIPT_COUPON_INFO,
     SCRIPT_COUPON_LINES,
     SCRIPT_COUPON_PLACES,
     SCRIPT_COUPON_PROBE,
     SCRIPT_COUPON_PUBLISHED,
     SCRIPT_COUPON_PUT_BACK,
+    SCRIPT_COUPON_RAISE,
     SCRIPT_COUPON_READ,
     SCRIPT_COUPON_RELEASE,
     SCRIPT_COUPON_RESTORE,
@@ -25,6 +27,7 @@ enum script_id {
     SCRIPT_RANKING_APPLY,
     SCRIPT_RANKING_FORGET,
     SCRIPT_RANKING_TOP,
+    SCRIPT_REDIS_MARK,
     SCRIPT_COUNT,
 };
 
@@ -47,6 +50,11 @@ struct coupon_line_record {
     int64_t ticket, requested_at_us;
 };
 bool coupon_line_record_parse(struct slice text, struct coupon_line_record *r);
+
+/* The key of the mark of whole data, and the run id that it must carry: what scripts that need whole data are given last. They fail
+ * with NODATA otherwise, which is made RETRIABLE and told to store_on_incomplete(). */
+#define MARK_KEY "rushd:data"
+void script_run_id(const struct store *s, struct script_args *a);
 
 /* The cursor of a reply of SCAN and its kin; 0 at the end and for anything else. */
 uint64_t store_scan_cursor(const struct redis_reply *r);

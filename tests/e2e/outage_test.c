@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "platform.h"
 #include "shop.h"
@@ -103,6 +104,105 @@ START_TEST(redis_is_lost)
                              " (outcome = 'SUCCESS') <> (ticket <= 15)",
                              (long long)line),
                      0);
+    books_agree();
+    ck_assert_int_eq(node_stop(n), 0);
+}
+END_TEST
+
+/* Everybody of users first_user .. first_user + n - 1 asks until he is accepted; whoever waits already is. */
+static void all_ask(const struct node *n, int64_t coupon, int64_t first_user, size_t users)
+{
+    struct flood_item *items = coupon_flood(n, coupon, first_user, users);
+    time_t until = time(NULL) + 30;
+    size_t accepted = 0;
+    while (accepted < users) {
+        ck_assert_msg(time(NULL) < until, "only %zu of %zu were accepted", accepted, users);
+        flood(items, users, 10);
+        accepted = 0;
+        for (size_t i = 0; i < users; i++) {
+            const struct answer *a = items[i].answer;
+            const char *code = a->status == 202 ? "202" : text_at(a, "code");
+            ck_assert_msg(
+                a->status == 202 || a->status == 503 || strcmp(code, "COUPON_REQUEST_PENDING") == 0 ||
+                    strcmp(code, "COUPON_ALREADY_ISSUED") == 0 || strcmp(code, "COUPON_SOLD_OUT") == 0,
+                "%d %s", a->status, a->body);
+            accepted += a->status != 503;
+        }
+    }
+}
+
+/* Everybody who was accepted is decided once, in the order of the tickets, and the first are the winners. */
+static void decided_in_order(int64_t coupon, int64_t max)
+{
+    lines_end(60);
+    ck_assert_int_eq(
+        sql_int("SELECT count(*) FROM (SELECT ticket, lag(ticket) OVER (ORDER BY decision) AS before"
+                " FROM coupon_requests WHERE coupon_id = %lld) AS x WHERE before >= ticket",
+                (long long)coupon),
+        0);
+    ck_assert_int_eq(
+        sql_int("SELECT count(*) FROM coupon_requests WHERE coupon_id = %lld AND outcome = 'SUCCESS'",
+                (long long)coupon),
+        max);
+    ck_assert_int_eq(
+        sql_int("SELECT count(*) FROM coupon_requests WHERE coupon_id = %lld AND (outcome = 'SUCCESS') <>"
+                " (ticket <= (SELECT ticket FROM coupon_requests WHERE coupon_id = %lld ORDER BY ticket"
+                " OFFSET %lld LIMIT 1))",
+                (long long)coupon, (long long)coupon, (long long)max - 1),
+        0);
+    ck_assert_int_eq(
+        sql_int("SELECT count(DISTINCT user_id) FROM user_coupons WHERE coupon_id = %lld", (long long)coupon),
+        max);
+}
+
+#define SLOWLY                                                                                               \
+    "coupon.accept.durability = database\ncoupon.queue.interval = 200ms\ncoupon.queue.drain-per-tick = 4\n"
+
+/* Redis is emptied while sixty wait, and again while they return; more come all the time. Nobody tells the node. */
+START_TEST(redis_is_emptied_in_the_middle_of_a_line)
+{
+    struct node *n = node_start("emptied", SLOWLY);
+    node_wait_consuming(n);
+    int64_t user = users_new(180, "0"), coupon = coupon_new(n, 90, "1");
+    all_ask(n, coupon, user, 60);
+    redis("FLUSHALL");
+    all_ask(n, coupon, user + 60, 60);
+    ck_assert_int_gt(redis_int("ZCARD coupon:queue:%lld", (long long)coupon), 30);
+    redis("FLUSHALL");
+    redis("FLUSHDB");
+    /* Not one request comes: it is noticed all the same. */
+    WAIT_UNTIL(20, redis_int("EXISTS rushd:data") == 1);
+    redis("FLUSHALL");
+    struct answer *a = coupon_status(n, coupon, user + 150); /* never asked, but who knows that now */
+    ck_assert_msg(a->status == 503 || (a->status == 404 && redis_int("EXISTS rushd:data") == 1), "%d",
+                  a->status);
+    all_ask(n, coupon, user + 120, 60);
+    WAIT_UNTIL(20, coupon_status(n, coupon, user + 200)->status == 404);
+    decided_in_order(coupon, 90);
+    books_agree();
+    ck_assert_int_eq(node_stop(n), 0);
+}
+END_TEST
+
+/* Another process of Redis, without the last writes: nobody is accepted or drained before the lines were looked through. */
+START_TEST(redis_comes_back_without_its_last_writes)
+{
+    struct node *n = node_start("behind", SLOWLY);
+    node_wait_consuming(n);
+    int64_t user = users_new(120, "0"), coupon = coupon_new(n, 50, "1");
+    all_ask(n, coupon, user, 60);
+    /* What a late snapshot would not have: the newest of the line, and its counter. */
+    node_signal(n, SIGSTOP);
+    redis("ZREMRANGEBYRANK coupon:queue:%lld -20 -1", (long long)coupon);
+    redis("SET coupon:ticket:%lld 40", (long long)coupon);
+    redis("SET rushd:data %s", "0123456789012345678901234567890123456789 7");
+    node_signal(n, SIGCONT);
+    all_ask(n, coupon, user + 60, 60);
+    decided_in_order(coupon, 50);
+    ck_assert_int_eq(
+        sql_int("SELECT count(*) FROM coupon_requests WHERE coupon_id = %lld", (long long)coupon),
+        sql_int("SELECT count(DISTINCT ticket) FROM coupon_requests WHERE coupon_id = %lld",
+                (long long)coupon));
     books_agree();
     ck_assert_int_eq(node_stop(n), 0);
 }
@@ -317,6 +417,8 @@ Suite *outage_suite(void)
     } else {
         tcase_add_test(t, away_at_start);
         tcase_add_test(t, redis_is_lost);
+        tcase_add_test(t, redis_is_emptied_in_the_middle_of_a_line);
+        tcase_add_test(t, redis_comes_back_without_its_last_writes);
         tcase_add_test(t, holders_survive_redis);
         tcase_add_test(t, postgres_is_killed_under_load);
         tcase_add_test(t, postgres_is_away);

@@ -198,6 +198,32 @@ void coupon_request_insert(struct store *s, const struct coupon_request_row *row
     fake_start(s, FAKE_REQUEST_INSERT, &o->op);
 }
 
+static void withdraw_apply(struct fake_op *op)
+{
+    struct insert_op *o = (struct insert_op *)op;
+    struct store *s = op->store;
+    for (size_t i = 0; i < o->n; i++) {
+        const struct coupon_request_row *r = &o->rows[i];
+        struct fake_request *kept = fake_request_find(s, r->coupon_id, r->user_id, r->requested_at_us);
+        if (kept && !kept->decided)
+            FAKE_REMOVE(&s->requests, (size_t)(kept - s->requests.at));
+    }
+    fake_log(s, "withdraw %zu", o->n);
+}
+
+void coupon_request_withdraw(struct store *s, const struct coupon_request_row *rows, size_t n,
+                             int64_t deadline_ms, store_done_fn *done, void *arg)
+{
+    struct insert_op *o = mem_zalloc(sizeof *o);
+    ASSERT(n > 0);
+    *o = (struct insert_op){.op = {.apply = withdraw_apply, .answer = insert_answer, .done = insert_done},
+                            .rows = mem_dup(rows, n * sizeof *rows),
+                            .n = n,
+                            .done = done,
+                            .arg = arg};
+    fake_start(s, FAKE_REQUEST_WITHDRAW, &o->op);
+}
+
 static struct coupon_request_row row_of(const struct fake_request *r)
 {
     return (struct coupon_request_row){r->coupon_id, r->user_id, r->requested_at_us, r->ticket,

@@ -23,7 +23,8 @@ struct line_op {
     size_t n;
     struct coupon_line_ticket ticket;
     struct coupon_line_taken taken;
-    void (*done)(void); /* the caller's, cast */
+    const struct error *incomplete; /* found when it was applied */
+    void (*done)(void);             /* the caller's, cast */
     void *arg;
 };
 
@@ -70,22 +71,6 @@ static struct fake_record *record_taken(const struct fake_line *l, const struct 
 
 /* --- accept --- */
 
-/* Numbers go on above the highest in coupon_requests, those that cannot be ours left out. */
-static void read_floors(struct store *s, struct fake_line *l)
-{
-    int64_t now = clock_real_us();
-    l->ticket = 0;
-    for (size_t i = 0; i < s->requests.n; i++) {
-        const struct fake_request *r = &s->requests.at[i];
-        if (r->coupon_id != l->coupon_id)
-            continue;
-        if (r->ticket > l->ticket && r->ticket < INT64_C(1000000000000))
-            l->ticket = r->ticket;
-        if (r->requested_at_us > l->last_us && r->requested_at_us < now + INT64_C(86400000000))
-            l->last_us = r->requested_at_us;
-    }
-}
-
 static int64_t next_instant(struct fake_line *l)
 {
     int64_t now = clock_real_us();
@@ -108,13 +93,19 @@ static void add_apply(struct fake_op *op)
 {
     struct line_op *o = (struct line_op *)op;
     struct fake_line *l = fake_line_of(op->store, o->coupon_id);
+    o->incomplete = fake_redis_incomplete(op->store);
+    if (o->incomplete)
+        return;
     o->ticket.answer = refusal(l, o);
+    o->ticket.holders_known = o->ticket.answer == COUPON_LINE_REFUSED && map_len(l->issued) > 0;
     if (o->ticket.answer == COUPON_LINE_FULL)
         o->ticket.size = (int64_t)l->queue.n;
     if (o->ticket.answer != COUPON_LINE_ACCEPTED)
         return;
-    if (l->ticket < 0)
-        read_floors(op->store, l);
+    if (l->ticket < 0) {
+        l->ticket = 0;
+        fake_line_floors(op->store, l);
+    }
     struct fake_record *r = fake_record_put(l, o->user_id);
     r->ticket = ++l->ticket;
     r->at_us = next_instant(l);
@@ -126,6 +117,7 @@ static void add_apply(struct fake_op *op)
     o->ticket.requested_at_us = r->at_us;
     o->ticket.position = fake_queue_rank(l, fake_queue_plain(l, o->user_id));
     o->ticket.size = (int64_t)l->queue.n;
+    o->ticket.generation = fake_redis_generation(op->store);
     fake_log(op->store, "add %lld user %lld ticket %lld", (long long)l->coupon_id, (long long)o->user_id,
              (long long)r->ticket);
 }
@@ -135,6 +127,7 @@ typedef void add_fn(void *arg, const struct coupon_line_ticket *t, const struct 
 static void add_answer(struct fake_op *op, const struct error *e)
 {
     struct line_op *o = (struct line_op *)op;
+    e = e ? e : o->incomplete;
     ((add_fn *)o->done)(o->arg, e ? NULL : &o->ticket, e);
 }
 
@@ -187,6 +180,9 @@ static void list_apply(struct fake_op *op)
 {
     struct line_op *o = (struct line_op *)op;
     struct fake_lines *all = fake_lines_of(op->store);
+    o->incomplete = fake_redis_incomplete(op->store);
+    if (o->incomplete)
+        return;
     o->ids = mem_array(all->at.n, sizeof *o->ids);
     for (size_t i = 0; i < all->at.n; i++) {
         struct fake_line *l = all->at.at[i];
@@ -201,6 +197,7 @@ typedef void list_fn(void *arg, const int64_t *coupon_ids, size_t n, const struc
 static void list_answer(struct fake_op *op, const struct error *e)
 {
     struct line_op *o = (struct line_op *)op;
+    e = e ? e : o->incomplete;
     ((list_fn *)o->done)(o->arg, e ? NULL : o->ids, e ? 0 : o->n, e);
 }
 
@@ -262,7 +259,7 @@ static bool lease(struct fake_line *l, const struct coupon_line_take *how, const
     if (held && strcmp(l->owner, owner) != 0)
         return false;
     if (!held || l->owner_epoch != how->epoch)
-        l->owner_epoch = ++l->epoch;
+        l->owner_epoch = l->epoch = (l->epoch ? l->epoch : clock_real_us() / 1000000) + 1;
     mem_free(l->owner);
     l->owner = mem_strdup(owner);
     l->lease_ends_us = clock_mono_us() + how->lease_ms * 1000;
@@ -294,7 +291,8 @@ static void take_apply(struct fake_op *op)
     struct line_op *o = (struct line_op *)op;
     struct fake_line *l = fake_line_of(op->store, o->coupon_id);
     struct coupon_line_taken *t = &o->taken;
-    if (!lease(l, &o->how, o->owner))
+    o->incomplete = fake_redis_incomplete(op->store);
+    if (o->incomplete || !lease(l, &o->how, o->owner))
         return;
     if (older_left(l, l->epoch))
         t->put_back = put_back_some(l, l->epoch);
@@ -324,6 +322,7 @@ typedef void take_fn(void *arg, const struct coupon_line_taken *taken, const str
 static void take_answer(struct fake_op *op, const struct error *e)
 {
     struct line_op *o = (struct line_op *)op;
+    e = e ? e : o->incomplete;
     ((take_fn *)o->done)(o->arg, e ? NULL : &o->taken, e);
 }
 

@@ -16,7 +16,6 @@ struct result_op {
     int64_t *ids;
     size_t n;
     int64_t count;
-    bool there;
     struct coupon_line_status status;
     char *json;         /* or what is logged of a coupon's row */
     void (*done)(void); /* the caller's, cast */
@@ -137,6 +136,7 @@ static void status_apply(struct fake_op *op)
     o->status = (struct coupon_line_status){.result_json = o->json,
                                             .pending = e || (r && r->flies),
                                             .position = fake_queue_rank(l, e),
+                                            .whole = !fake_redis_incomplete(op->store),
                                             .size = (int64_t)l->queue.n};
     if (o->status.pending && r) {
         o->status.requested_at_us = r->at_us;
@@ -255,40 +255,32 @@ void coupon_line_issued_remove(struct store *s, int64_t coupon_id, const int64_t
     fake_start(s, FAKE_LINE_RESTORE, &o->op);
 }
 
-static void mark_read_apply(struct fake_op *op)
-{
-    ((struct result_op *)op)->there = fake_lines_of(op->store)->mark;
-}
-
-typedef void mark_fn(void *arg, bool there, const struct error *e);
-
-static void mark_answer(struct fake_op *op, const struct error *e)
+static void raise_apply(struct fake_op *op)
 {
     struct result_op *o = (struct result_op *)op;
-    ((mark_fn *)o->done)(o->arg, !e && o->there, e);
+    struct fake_line *l = fake_line_of(op->store, o->coupon_id);
+    if (l->ticket >= 0)
+        fake_line_floors(op->store, l);
 }
 
-void rebuild_mark_read(struct store *s, mark_fn *done, void *arg)
+void coupon_line_raise(struct store *s, int64_t coupon_id, int64_t ttl_ms, store_done_fn *done, void *arg)
 {
-    struct result_op *o = op_new(mark_read_apply, mark_answer, DONE(done), arg);
-    fake_start(s, FAKE_REDIS_MARK, &o->op);
-}
-
-static void mark_write_apply(struct fake_op *op)
-{
-    fake_lines_of(op->store)->mark = true;
-}
-
-void rebuild_mark_write(struct store *s, store_done_fn *done, void *arg)
-{
-    struct result_op *o = op_new(mark_write_apply, plain_answer, DONE(done), arg);
-    fake_start(s, FAKE_REDIS_MARK, &o->op);
+    struct result_op *o = op_new(raise_apply, plain_answer, DONE(done), arg);
+    o->coupon_id = coupon_id;
+    fake_start(s, FAKE_LINE_RESTORE, &o->op);
 }
 
 /* --- what others do --- */
 
+void fake_redis_restarted(struct store *s)
+{
+    s->mark.lost = true;
+}
+
 void fake_redis_lost(struct store *s)
 {
+    fake_redis_restarted(s);
+    s->mark.rebuilding.n = 0;
     if (s->free_lines)
         s->free_lines(s);
     if (s->free_ranking)

@@ -77,6 +77,20 @@ struct fake_line *fake_line_of(struct store *s, int64_t coupon_id)
     return l;
 }
 
+void fake_line_floors(struct store *s, struct fake_line *l)
+{
+    int64_t now = clock_real_us();
+    for (size_t i = 0; i < s->requests.n; i++) {
+        const struct fake_request *r = &s->requests.at[i];
+        if (r->coupon_id != l->coupon_id)
+            continue;
+        if (r->ticket > l->ticket && r->ticket < INT64_C(1000000000000))
+            l->ticket = r->ticket;
+        if (r->requested_at_us > l->last_us && r->requested_at_us < now + INT64_C(86400000000))
+            l->last_us = r->requested_at_us;
+    }
+}
+
 int64_t fake_line_now_ms(void)
 {
     return clock_real_us() / 1000;

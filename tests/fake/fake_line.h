@@ -47,11 +47,15 @@ struct fake_line {
 };
 struct fake_lines {
     FAKE_LIST(struct fake_line *) at;
-    bool mark;
 };
 
 struct fake_lines *fake_lines_of(struct store *s);
 struct fake_line *fake_line_of(struct store *s, int64_t coupon_id); /* made when new */
+/* Let the counters be at least the highest in coupon_requests, those that cannot be ours left out. */
+void fake_line_floors(struct store *s, struct fake_line *l);
+int64_t fake_redis_generation(const struct store *s);
+/* The error of a call that needs whole data, which Redis does not have; NULL: it has. */
+const struct error *fake_redis_incomplete(struct store *s);
 int64_t fake_line_now_ms(void);
 bool fake_line_busy(const struct fake_line *l);              /* somebody waits or flies */
 bool fake_line_has(const struct fake_line *l, int64_t user); /* he waits or flies */

@@ -20,6 +20,7 @@ const char *fake_call_name(enum fake_call call)
         [FAKE_COUPON_READ] = "COUPON_READ",
         [FAKE_COUPON_CREATE] = "COUPON_CREATE",
         [FAKE_REQUEST_INSERT] = "REQUEST_INSERT",
+        [FAKE_REQUEST_WITHDRAW] = "REQUEST_WITHDRAW",
         [FAKE_REQUEST_READ] = "REQUEST_READ",
         [FAKE_USER_COUPON_READ] = "USER_COUPON_READ",
         [FAKE_USER_READ] = "USER_READ",
@@ -35,6 +36,8 @@ const char *fake_call_name(enum fake_call call)
         [FAKE_FORWARDED_READ] = "FORWARDED_READ",
         [FAKE_FORWARDED_INSERT] = "FORWARDED_INSERT",
         [FAKE_DEAD_LETTER_INSERT] = "DEAD_LETTER_INSERT",
+        [FAKE_REBUILD_READ] = "REBUILD_READ",
+        [FAKE_REBUILD_SALES] = "REBUILD_SALES",
         [FAKE_LINE_ADD] = "LINE_ADD",
         [FAKE_LINE_CANCEL] = "LINE_CANCEL",
         [FAKE_LINE_LIST] = "LINE_LIST",
@@ -525,6 +528,7 @@ void fake_store_free(struct store *s)
         s->free_lines(s);
     if (s->free_ranking)
         s->free_ranking(s);
+    mem_free(s->mark.rebuilding.at);
     for (size_t i = 0; i < s->texts.n; i++)
         mem_free(s->texts.at[i]);
     void *lists[] = {s->texts.at,  s->users.at,  s->products.at, s->coupons.at,   s->user_coupons.at,

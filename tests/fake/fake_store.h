@@ -25,6 +25,7 @@ enum fake_call {
     FAKE_COUPON_READ,
     FAKE_COUPON_CREATE,
     FAKE_REQUEST_INSERT,
+    FAKE_REQUEST_WITHDRAW,
     FAKE_REQUEST_READ,
     FAKE_USER_COUPON_READ,
     FAKE_USER_READ,
@@ -40,6 +41,8 @@ enum fake_call {
     FAKE_FORWARDED_READ,
     FAKE_FORWARDED_INSERT,
     FAKE_DEAD_LETTER_INSERT,
+    FAKE_REBUILD_READ, /* requests and holders */
+    FAKE_REBUILD_SALES,
     FAKE_REDIS, /* from here on: Redis answers in the order of the calls */
     FAKE_LINE_ADD = FAKE_REDIS,
     FAKE_LINE_CANCEL,
@@ -249,6 +252,13 @@ struct store {
     void (*free_lines)(struct store *s);
     struct fake_ranking *ranking;
     void (*free_ranking)(struct store *s);
+    struct fake_mark { /* redis_mark.h */
+        bool lost, ranked;
+        int64_t generation;               /* of the mark; 0: 1 */
+        FAKE_LIST(int64_t) rebuilding;    /* generations of rebuilds under way */
+        void (*on_incomplete)(void *arg); /* store_on_incomplete() */
+        void *on_incomplete_arg;
+    } mark;
 };
 
 struct store *fake_store_new(struct loop *l);
@@ -278,8 +288,12 @@ void fake_claim(struct store *s, const char *route, int64_t user_id, const char 
 
 /* --- Redis, past the calls --- */
 
-/* Everything in Redis is gone. */
+/* Everything in Redis is gone, the mark of whole data as well; or it is another process that lost nothing but may have. A new fake
+ * has the mark, with the generation 1. */
 void fake_redis_lost(struct store *s);
+void fake_redis_restarted(struct store *s);
+/* Redis is whole again, as if somebody had rebuilt it. */
+void fake_redis_marked(struct store *s);
 /* What other programs do to a line: a member of any spelling and score, or one less (false: it is not there). */
 void fake_line_outside_add(struct store *s, int64_t coupon_id, struct slice member, double score);
 bool fake_line_outside_remove(struct store *s, int64_t coupon_id, struct slice member);

@@ -34,7 +34,7 @@ END_TEST
 
 START_TEST(retriable_errors)
 {
-    static const char *const replies[] = {"-LOADING x\r\n", "-READONLY x\r\n", "-OOM x\r\n", "-BUSY x\r\n"};
+    static const char *const replies[] = {"-NOREPLICAS x\r\n", "-MISCONF x\r\n", "-OOM x\r\n", "-BUSY x\r\n"};
     start_client();
     fake_redis_once(server, "GET", replies[_i], false);
     struct outcome o = {0};

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "fixture.h"
 #include "redis_suites.h"
 
@@ -11,8 +12,9 @@ START_TEST(greeting)
     config.password = "secret";
     config.database = 3;
     start_client();
-    ck_assert_str_eq(fake_redis_log(server),
-                     "AUTH secret\nSELECT 3\nCLIENT SETNAME rushd-test\nINFO server\nPING\n");
+    ck_assert_str_eq(
+        fake_redis_log(server),
+        "AUTH secret\nSELECT 3\nCLIENT SETNAME rushd-test\nINFO server\nINFO replication\nPING\n");
     ck_assert_str_eq(redis_client_run_id(client), "0123456789abcdef0123456789abcdef01234567");
     ck_assert_str_eq(redis_client_version(client), "7.0.15");
     ck_assert_int_eq(ready_count, 1);
@@ -198,6 +200,68 @@ static const char *const garbage[] = {
     "\r\n\r\n",  ":1x\r\n",  "HTTP/1.1 400 Bad Request\r\n\r\n",
 };
 
+/* READONLY after a failover, LOADING, MASTERDOWN: what was sent is answered, then the connection goes. */
+static const char *const leaving[] = {"-READONLY You can't write against a read only replica.\r\n",
+                                      "-LOADING Redis is loading the dataset in memory\r\n",
+                                      "-MASTERDOWN Link with MASTER is down\r\n"};
+
+static void on_refused_while_leaving(void *arg, enum redis_status status, const struct redis_reply *r,
+                                     const struct error *e)
+{
+    struct outcome *o = arg;
+    on_outcome(&o[0], status, r, e);
+    command(&o[1], 0, "GET", "late");
+}
+
+START_TEST(a_server_that_cannot_serve_is_left)
+{
+    start_client();
+    struct outcome o[4] = {{0}};
+    fake_redis_once(server, "SET", leaving[_i], false);
+    redis_client_command(client, (struct redis_arg[]){{"SET", 3}}, 1, 0, on_refused_while_leaving, &o[0]);
+    command(&o[2], 0, "GET", "1");
+    command(&o[3], 0, "GET", "2");
+    for (int i = 0; i < 4; i++)
+        ck_assert(wait_for(fired, &o[i]));
+    ck_assert_int_eq(o[0].status, REDIS_FAILED);
+    ck_assert_int_eq(o[0].error.kind, ERROR_RETRIABLE);
+    ck_assert_int_eq(o[1].status, REDIS_NOT_SENT);
+    ck_assert_int_eq(o[2].status, REDIS_OK);
+    ck_assert_int_eq(o[3].status, REDIS_OK);
+    int once = 1;
+    ck_assert(wait_for(is_lost, &once));
+    ck_assert_msg(strncmp(last_reason, leaving[_i] + 1, 7) == 0, "%s", last_reason);
+    ck_assert(wait_for(is_ready, NULL));
+    ck_assert_int_eq(fake_redis_connections(server), 2);
+    struct outcome after = {0};
+    command(&after, 0, "GET", "k");
+    ck_assert(wait_for(fired, &after));
+    ck_assert_int_eq(after.status, REDIS_OK);
+}
+END_TEST
+
+static bool has_five_connections(void *arg)
+{
+    return fake_redis_connections(server) >= 5;
+}
+
+/* With back-off, until there is a master. */
+START_TEST(a_read_only_replica_is_not_ready)
+{
+    fake_redis_always(
+        server, "INFO",
+        "$80\r\nrun_id:0123456789abcdef0123456789abcdef01234567\r\nrole:slave\r\nslave_read_only:1\r\n\r\n");
+    int64_t from = clock_mono_us();
+    make_client();
+    ck_assert(wait_for(has_five_connections, NULL));
+    ck_assert_int_ge(clock_mono_us() - from, 400000); /* 50, 100, 200, 400 ms, a quarter less at most */
+    ck_assert_int_eq(ready_count, 0);
+    ck_assert_str_eq(last_reason, "the server is a read-only replica");
+    fake_redis_always(server, "INFO", "$49\r\nrun_id:0123456789abcdef0123456789abcdef01234567\r\n\r\n");
+    ck_assert(wait_for(is_ready, NULL));
+}
+END_TEST
+
 START_TEST(garbage_is_severed)
 {
     start_client();
@@ -376,6 +440,8 @@ Suite *client_suite(void)
     tcase_add_test(t, slow_accept_times_out);
     tcase_add_test(t, refused_connection);
     tcase_add_test(t, reconnects_after_loss);
+    tcase_add_loop_test(t, a_server_that_cannot_serve_is_left, 0, ARRAY_LEN(leaving));
+    tcase_add_test(t, a_read_only_replica_is_not_ready);
     tcase_add_loop_test(t, garbage_is_severed, 0, ARRAY_LEN(garbage));
     tcase_add_loop_test(t, reply_without_command_is_severed, 0, 2);
     tcase_add_test(t, close_waits_for_replies);

@@ -94,8 +94,9 @@ START_TEST(loaded_again_on_reconnect)
     int once = 1;
     ck_assert(wait_for(is_lost, &once));
     ck_assert(wait_for(is_ready, NULL));
-    ck_assert_str_eq(fake_redis_log(server),
-                     "CLIENT SETNAME rushd-test\nINFO server\nSCRIPT LOAD return 1\nPING\n");
+    ck_assert_str_eq(
+        fake_redis_log(server),
+        "CLIENT SETNAME rushd-test\nINFO server\nINFO replication\nSCRIPT LOAD return 1\nPING\n");
 }
 END_TEST
 

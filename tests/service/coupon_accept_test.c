@@ -365,6 +365,90 @@ START_TEST(who_waits_too_long_for_the_insert_gets_the_place_back)
 }
 END_TEST
 
+/* --- Redis that lost its data ------------------------------------------------------------------------------------------------------- */
+
+START_TEST(nobody_is_accepted_before_redis_is_whole)
+{
+    asked(1, 1, "202");
+    fake_redis_lost(b->store);
+    asked(1, 2, "SERVICE_UNAVAILABLE");
+    asked(1, 1, "SERVICE_UNAVAILABLE");
+    ck_assert_uint_eq(fake_line_waiting(b->store, 1), 0);
+    fake_redis_marked(b->store);
+    asked(1, 2, "202");
+    fake_redis_restarted(b->store);
+    asked(1, 3, "SERVICE_UNAVAILABLE");
+    fake_redis_marked(b->store);
+    asked(1, 3, "202");
+}
+END_TEST
+
+/* The rebuild may have read PostgreSQL before the row was there: it would come back behind those who asked later. */
+START_TEST(a_row_behind_the_rebuild_is_taken_back)
+{
+    fake_delay(b->store, FAKE_REQUEST_INSERT, 20);
+    size_t early = ask(1, 1);
+    fake_loop_pass(b->loop, 5);
+    fake_redis_lost(b->store);
+    fake_redis_marked(b->store); /* rebuilt while the row was on its way */
+    size_t late = ask(1, 2);
+    fake_loop_pass(b->loop, 100);
+    is(early, "OUTCOME_UNKNOWN");
+    is(late, "202");
+    ck_assert_uint_eq(b->store->requests.n, 1);
+    ck_assert_int_eq(b->store->requests.at[0].user_id, 2);
+    /* Not whole yet: the same. */
+    early = ask(1, 3);
+    fake_loop_pass(b->loop, 5);
+    fake_redis_restarted(b->store);
+    fake_loop_pass(b->loop, 100);
+    is(early, "OUTCOME_UNKNOWN");
+    ck_assert_uint_eq(b->store->requests.n, 1);
+}
+END_TEST
+
+/* Redis cannot tell whether it is still the same. */
+START_TEST(an_unseen_mark_is_unknown)
+{
+    fake_fail(b->store, FAKE_REDIS_MARK, FAKE_RETRIABLE, 1);
+    asked(1, 1, "OUTCOME_UNKNOWN");
+    ck_assert_uint_eq(b->store->requests.n, 0);
+    fake_fail(b->store, FAKE_REDIS_MARK, FAKE_UNKNOWN_LOST, 1);
+    fake_fail(b->store, FAKE_REQUEST_WITHDRAW, FAKE_RETRIABLE, 1);
+    asked(1, 2, "OUTCOME_UNKNOWN");
+    ck_assert_uint_eq(b->store->requests.n, 1);
+    /* Decided meanwhile: the decision stays. */
+    fake_delay(b->store, FAKE_REDIS_MARK, 20);
+    fake_fail(b->store, FAKE_REDIS_MARK, FAKE_RETRIABLE, 1);
+    size_t i = ask(1, 3);
+    fake_loop_pass(b->loop, 5);
+    ck_assert_uint_eq(b->store->requests.n, 2);
+    b->store->requests.at[1].decided = true;
+    fake_loop_pass(b->loop, 100);
+    is(i, "OUTCOME_UNKNOWN");
+    ck_assert_uint_eq(b->store->requests.n, 2);
+}
+END_TEST
+
+/* The set of holders has ended: PostgreSQL tells a holder from somebody who comes too late. */
+START_TEST(already_issued_comes_before_sold_out_without_the_set)
+{
+    struct fake_coupon *c = fake_coupon_find(b->store, 1);
+    c->max_issuance = 1;
+    fake_user_coupon_add(b->store, 5, 1, 7);
+    fake_coupon_changed(b->store, 1);
+    asked(1, 7, "COUPON_ALREADY_ISSUED");
+    asked(1, 8, "COUPON_SOLD_OUT");
+    fake_fail(b->store, FAKE_USER_COUPON_READ, FAKE_RETRIABLE, 1);
+    asked(1, 8, "SERVICE_UNAVAILABLE");
+    size_t asked_pg = fake_count(b->store, FAKE_USER_COUPON_READ);
+    fake_line_issue(b->store, 1, 7);
+    asked(1, 7, "COUPON_ALREADY_ISSUED");
+    asked(1, 8, "COUPON_SOLD_OUT");
+    ck_assert_uint_eq(fake_count(b->store, FAKE_USER_COUPON_READ), asked_pg); /* not on the way of a sale */
+}
+END_TEST
+
 /* --- status -------------------------------------------------------------------------------------------------------------------------- */
 
 static char standing[300];
@@ -451,9 +535,27 @@ START_TEST(status_without_redis)
     fake_fail(b->store, FAKE_LINE_STATUS, FAKE_RETRIABLE, -1);
     stands(1, 7, "FAILED 시스템 오류로 발급 실패 COUPON_SYSTEM_ERROR 0/0 0");
     fake_fail(b->store, FAKE_LINE_STATUS, FAKE_UNKNOWN_LOST, -1);
-    stands(1, 8, "COUPON_REQUEST_NOT_FOUND");
+    stands(1, 8, "SERVICE_UNAVAILABLE"); /* Redis may know */
     fake_fail(b->store, FAKE_REQUEST_READ, FAKE_RETRIABLE, -1);
     stands(1, 7, "SERVICE_UNAVAILABLE");
+}
+END_TEST
+
+/* What is known is told; nobody hears that he never asked before everything is back. */
+START_TEST(status_while_redis_is_not_whole)
+{
+    request(7, 6, false, NULL, 0);
+    request(9, 6, true, NULL, 3);
+    fake_redis_lost(b->store);
+    stands(1, 7, "PROCESSING 처리 중입니다.  0/0 0");
+    stands(1, 9, "SUCCESS 쿠폰 발급 완료 - 쿠폰ID: 3  0/0 3");
+    stands(1, 8, "SERVICE_UNAVAILABLE");
+    result(8,
+           "{\"success\":true,\"message\":\"m\",\"userCouponId\":5,\"requestedAt\":\"2026-11-23T18:24:05\","
+           "\"processedAt\":\"2026-11-23T18:24:06\"}");
+    stands(1, 8, "SUCCESS m  0/0 5");
+    fake_redis_marked(b->store);
+    stands(1, 10, "COUPON_REQUEST_NOT_FOUND");
 }
 END_TEST
 
@@ -591,6 +693,8 @@ Suite *coupon_accept_suite(void)
     tcase_add_test(t, status_of_unknown_request);
     tcase_add_test(t, sources_in_the_contracts_order);
     tcase_add_test(t, status_without_redis);
+    tcase_add_test(t, status_while_redis_is_not_whole);
+    tcase_add_test(t, already_issued_comes_before_sold_out_without_the_set);
     tcase_add_test(t, status_freed_in_the_middle);
     suite_add_tcase(s, t);
     TCase *durable = tcase_create("durable");
@@ -602,6 +706,9 @@ Suite *coupon_accept_suite(void)
     tcase_add_test(durable, an_unknown_insert_is_unknown);
     tcase_add_test(durable, a_bad_row_does_not_take_the_others_along);
     tcase_add_test(durable, who_waits_too_long_for_the_insert_gets_the_place_back);
+    tcase_add_test(durable, nobody_is_accepted_before_redis_is_whole);
+    tcase_add_test(durable, a_row_behind_the_rebuild_is_taken_back);
+    tcase_add_test(durable, an_unseen_mark_is_unknown);
     suite_add_tcase(s, durable);
     TCase *i = tcase_create("info");
     tcase_add_checked_fixture(i, setup_info, teardown_info);

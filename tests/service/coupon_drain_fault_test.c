@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "coupon_drain_ground.h"
 #include "service_suites.h"
+#include "store/coupon_line.h"
 
 /* --- lost replies ----------------------------------------------------------------------------------------------------------- */
 
@@ -210,6 +211,10 @@ START_TEST(reports_of_an_older_epoch)
 }
 END_TEST
 
+static void on_probed(void *arg, const struct error *e)
+{
+}
+
 START_TEST(redis_is_emptied_in_the_middle)
 {
     ground.b->sink->holding = true;
@@ -221,9 +226,43 @@ START_TEST(redis_is_emptied_in_the_middle)
     fake_sink_report_all(ground.b->sink, EVENT_DELIVERED, true);
     ground_pass(2000);
     ck_assert_uint_eq(ground_decided(1), 10);
+    /* Nothing is taken before everything is back, also what other programs add. */
+    fake_line_outside_add(ground.b->store, 1, SLICE("16"), 1e10);
+    ground_pass(3000);
+    ck_assert_uint_eq(ground_decided(1), 10);
+    ground_line_is(1, 0);
+    fake_redis_marked(ground.b->store);
+    fake_line_outside_add(ground.b->store, 1, SLICE("9"), 1); /* one that came back: decided already */
     ground_ask(1, 11, 15);
-    ground_pass(2000);
-    ck_assert_uint_eq(ground_decided(1), 15);
+    coupon_line_probe(ground.b->store, (const int64_t[]){1}, 1, on_probed, NULL);
+    ground_pass(3000);
+    ck_assert_uint_eq(ground_decided(1), 17);
+    ground_line_is(0, 0);
+}
+END_TEST
+
+/* A second node has taken what was rebuilt while the first still waits for reports: neither harms the other's members. */
+START_TEST(redis_is_emptied_and_drained_by_another)
+{
+    ground.b->sink->holding = true;
+    ground_ask(1, 1, 10);
+    ground_drain(0);
+    fake_loop_pass(ground.b->loop, 1100);
+    coupon_drain_run(ground.nodes[0].drain, false);
+    fake_redis_lost(ground.b->store);
+    fake_redis_marked(ground.b->store);
+    ground_ask(1, 1, 10); /* as if they had been put back */
+    ground_drain(1);
+    fake_loop_pass(ground.b->loop, 1100);
+    coupon_drain_run(ground.nodes[0].drain, true);
+    for (size_t i = 10; i > 0; i--)
+        fake_sink_report(ground.b->sink, i - 1, EVENT_NOT_DELIVERED, false);
+    fake_loop_pass(ground.b->loop, 500);
+    ground_line_is(0, 10);
+    ground.b->sink->holding = false;
+    fake_sink_report_all(ground.b->sink, EVENT_DELIVERED, true);
+    ground_pass(3000);
+    ck_assert_uint_eq(ground_decided(1), 10);
     ground_line_is(0, 0);
 }
 END_TEST
@@ -544,6 +583,7 @@ Suite *coupon_drain_fault_suite(void)
     tcase_add_test(t, one_node_drains_a_line);
     tcase_add_test(t, reports_of_an_older_epoch);
     tcase_add_test(t, redis_is_emptied_in_the_middle);
+    tcase_add_test(t, redis_is_emptied_and_drained_by_another);
     tcase_add_test(t, stop_waits_for_reports_and_gives_the_lease_up);
     tcase_add_test(t, stop_has_a_deadline);
     tcase_add_test(t, an_idle_stop_ends_at_once);

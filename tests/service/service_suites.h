@@ -13,5 +13,6 @@ Suite *coupon_issue_suite(void);
 Suite *coupon_accept_suite(void);
 Suite *coupon_drain_suite(void);
 Suite *coupon_drain_fault_suite(void);
+Suite *recovery_suite(void);
 
 #endif

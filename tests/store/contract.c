@@ -59,6 +59,44 @@ struct coupon_line_ticket accepted(int64_t user_id)
     return t;
 }
 
+void on_marked(void *arg, const struct redis_mark *m, const struct error *e)
+{
+    struct marked *a = arg;
+    ck_assert(!a->fired);
+    a->fired = true;
+    if (e)
+        a->e = *e;
+    else
+        a->m = *m;
+}
+
+struct redis_mark mark_step(mark_step_fn *step, int64_t generation)
+{
+    struct marked a = {0};
+    step(contract_store, generation, on_marked, &a);
+    ck_assert(!a.fired);
+    AWAIT_OK(&a);
+    return a.m;
+}
+
+struct redis_mark mark_now(void)
+{
+    struct marked a = {0};
+    redis_mark_read(contract_store, on_marked, &a);
+    AWAIT_OK(&a);
+    return a.m;
+}
+
+void contract_rebuilt(void)
+{
+    static int64_t generation = 1000000;
+    mark_step(redis_mark_begin, ++generation);
+    struct redis_mark m = mark_step(redis_mark_lines, generation);
+    ck_assert_int_eq(m.state, REDIS_MARK_LINES);
+    ck_assert_int_eq(m.generation, generation);
+    ck_assert_int_eq(mark_step(redis_mark_whole, generation).state, REDIS_MARK_WHOLE);
+}
+
 struct removal {
     bool fired, removed;
     struct error e;
@@ -199,6 +237,7 @@ void on_status(void *arg, const struct coupon_line_status *st, const struct erro
     *s = (struct standing){.fired = true,
                            .pending = st->pending,
                            .has_result = st->result_json != NULL,
+                           .whole = st->whole,
                            .requested_at_us = st->requested_at_us,
                            .ticket = st->ticket,
                            .position = st->position,

@@ -8,6 +8,7 @@
 #include "loop/loop.h"
 #include "store/coupon_line.h"
 #include "store/ranking.h"
+#include "store/redis_mark.h"
 
 #define ZONE "Asia/Seoul" /* of the process, for the ranking's days */
 
@@ -18,7 +19,8 @@ void contract_open(void);  /* fixture: a store on an empty Redis, PostgreSQL wit
 void contract_close(void); /* fixture */
 void contract_pass(int64_t ms);
 /* What happens outside of the store's calls. */
-void contract_redis_lost(void);
+void contract_redis_lost(void);      /* emptied */
+void contract_redis_restarted(void); /* another process, which happens to have lost nothing */
 void contract_outside_add(int64_t coupon_id, struct slice member, const char *score);
 void contract_outside_remove(int64_t coupon_id, const char *member);
 void contract_last_score(int64_t coupon_id, int64_t us);
@@ -26,6 +28,9 @@ void contract_lease_ends(int64_t coupon_id);
 void contract_request_stored(int64_t coupon_id, int64_t user_id, int64_t requested_at_us, int64_t ticket);
 /* Both grounds read "now" as Redis does. */
 int64_t contract_now_us(void);
+
+/* Mark Redis' data as whole, as a rebuild does that finds nothing to do. */
+void contract_rebuilt(void);
 
 /* --- calls that wait for their answer --- */
 struct answer { /* of a store_done_fn */
@@ -39,6 +44,17 @@ void await(const bool *flag);
         await(&(a)->fired);                                                                                  \
         ck_assert_msg((a)->e.kind == ERROR_NONE, "%s %s", (a)->e.code, (a)->e.text);                         \
     } while (0)
+
+struct marked {
+    bool fired;
+    struct redis_mark m;
+    struct error e;
+};
+void on_marked(void *arg, const struct redis_mark *m, const struct error *e);
+/* One of the calls of redis_mark.h, which must succeed. */
+typedef void mark_step_fn(struct store *s, int64_t generation, redis_mark_fn *done, void *arg);
+struct redis_mark mark_step(mark_step_fn *step, int64_t generation);
+struct redis_mark mark_now(void);
 
 #define COUPON   7
 #define WINDOW   10000
@@ -74,7 +90,7 @@ void release(const char *owner, int64_t epoch);
 /* The result of one request; the JSON names the user coupon. */
 void decided(int64_t user_id, int64_t requested_at_us, bool success, int64_t user_coupon_id);
 struct standing {
-    bool fired, pending, success, has_result;
+    bool fired, pending, success, has_result, whole;
     int64_t user_coupon_id; /* of the result; a number that tells results apart */
     int64_t requested_at_us, ticket, position, size;
 };
@@ -97,6 +113,7 @@ Suite *coupon_line_contract_suite(void);  /* accept, members from outside, loss 
 Suite *coupon_drain_contract_suite(void); /* drain and results */
 Suite *coupon_line_model_suite(void);     /* random calls against a model */
 Suite *ranking_contract_suite(void);
+Suite *redis_mark_contract_suite(void);
 Suite *fake_faults_suite(void); /* the fake only */
 
 #endif

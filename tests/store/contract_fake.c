@@ -44,6 +44,11 @@ void contract_redis_lost(void)
     fake_redis_lost(contract_store);
 }
 
+void contract_redis_restarted(void)
+{
+    fake_redis_restarted(contract_store);
+}
+
 void contract_outside_add(int64_t coupon_id, struct slice member, const char *score)
 {
     fake_line_outside_add(contract_store, coupon_id, member, strtod(score, NULL));

@@ -206,6 +206,7 @@ void contract_open(void)
     contract_store = store_new(contract_loop, contract_pool, contract_redis);
     ck_assert_str_eq(raw("FLUSHALL"), "OK");
     forget_requests();
+    contract_rebuilt();
 }
 
 void contract_close(void)
@@ -237,6 +238,16 @@ int64_t contract_now_us(void)
 void contract_redis_lost(void)
 {
     ck_assert_str_eq(raw("FLUSHALL"), "OK");
+}
+
+/* The mark of another process. */
+void contract_redis_restarted(void)
+{
+    struct redis_args a = {0};
+    redis_args_add(&a, "SET");
+    redis_args_add(&a, "rushd:data");
+    redis_args_add(&a, "0123456789abcdef0123456789abcdef01234567 12345");
+    ck_assert_str_eq(run(a.v, a.n), "OK");
 }
 
 void contract_outside_add(int64_t coupon_id, struct slice member, const char *score)

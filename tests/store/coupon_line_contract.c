@@ -398,6 +398,7 @@ START_TEST(numbers_go_on_above_the_database)
     contract_request_stored(COUPON, 1002, ahead - 7, 40);
     contract_request_stored(COUPON + 1, 1003, ahead + 100, 99);
     contract_redis_lost();
+    contract_rebuilt();
     struct added a[40] = {{0}};
     for (int i = 0; i < 40; i++) /* at once: all of them find the counters gone */
         send_add(&a[i], COUPON, user(100 + i));
@@ -465,6 +466,7 @@ START_TEST(lines_come_back)
     contract_outside_remove(COUPON, "1004");
     ck_assert_int_eq(restore(rows, 6), 1);
     contract_redis_lost();
+    contract_rebuilt();
     int64_t newer = accepted(1005).requested_at_us; /* asks anew before his old request is back */
     contract_outside_add(COUPON, SLICE("1006"), "3");
     ck_assert_int_eq(restore(rows, 6), 5);
@@ -499,32 +501,29 @@ START_TEST(holders_come_back)
 }
 END_TEST
 
-struct mark {
-    bool fired, there;
-};
-
-static void on_mark(void *arg, bool there, const struct error *e)
+/* Redis came back without its last writes: its counters are behind PostgreSQL. */
+START_TEST(counters_are_raised)
 {
-    ck_assert(!e);
-    *(struct mark *)arg = (struct mark){true, there};
-}
-
-START_TEST(loss_is_noticed_by_a_mark)
-{
-    struct mark m[3] = {{false, false}};
-    rebuild_mark_read(contract_store, on_mark, &m[0]);
-    await(&m[0].fired);
-    ck_assert(!m[0].there);
-    struct answer a = {0};
-    rebuild_mark_write(contract_store, on_answer, &a);
-    AWAIT_OK(&a);
-    rebuild_mark_read(contract_store, on_mark, &m[1]);
-    await(&m[1].fired);
-    ck_assert(m[1].there);
-    contract_redis_lost();
-    rebuild_mark_read(contract_store, on_mark, &m[2]);
-    await(&m[2].fired);
-    ck_assert(!m[2].there);
+    int64_t ahead = contract_now_us() + INT64_C(3600) * 1000000;
+    struct answer a[3] = {{0}};
+    ck_assert_int_eq(accepted(1).ticket, 1);
+    coupon_line_raise(contract_store, COUPON, TTL_MS, on_answer, &a[0]);
+    AWAIT_OK(&a[0]);
+    ck_assert_int_eq(accepted(2).ticket, 2); /* not behind: as they were */
+    contract_request_stored(COUPON, 1001, ahead, 41);
+    coupon_line_raise(contract_store, COUPON, TTL_MS, on_answer, &a[1]);
+    AWAIT_OK(&a[1]);
+    struct coupon_line_ticket t = accepted(3);
+    ck_assert_int_eq(t.ticket, 42);
+    ck_assert_int_eq(t.requested_at_us, ahead + 1);
+    /* No counter: the next request asks PostgreSQL itself. */
+    contract_request_stored(COUPON + 1, 1001, ahead, 7);
+    coupon_line_raise(contract_store, COUPON + 1, TTL_MS, on_answer, &a[2]);
+    AWAIT_OK(&a[2]);
+    struct added b = {0};
+    send_add(&b, COUPON + 1, 1);
+    AWAIT_OK(&b);
+    ck_assert_int_eq(b.t.ticket, 8);
 }
 END_TEST
 
@@ -545,6 +544,6 @@ Suite *coupon_line_contract_suite(void)
                                     taken_out_by_another_program, NULL});
     add_case(s, "loss",
              (const TTest *const[]){numbers_go_on_above_the_database, forged_numbers_do_not_count,
-                                    lines_come_back, holders_come_back, loss_is_noticed_by_a_mark, NULL});
+                                    lines_come_back, holders_come_back, counters_are_raised, NULL});
     return s;
 }

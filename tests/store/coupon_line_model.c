@@ -194,7 +194,8 @@ static void step_take(struct owner *o, int64_t window, int64_t limit)
     size_t back = 0;
     if (!lease || lease_epoch != o->epoch) {
         lease = o;
-        lease_epoch = ++epochs;
+        lease_epoch = epochs ? epochs + 1 : t->t.epoch; /* the first one is of the clock */
+        epochs = lease_epoch;
         back = return_taken();
         o->n = 0;
     }
@@ -371,6 +372,7 @@ static void step_redis_lost(void)
         requests[i].place = DONE;
     }
     contract_redis_lost();
+    contract_rebuilt();
     contract_pass(
         20); /* beyond what was given to members of other programs, which PostgreSQL does not know */
     lease = NULL;

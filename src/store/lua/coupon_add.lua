@@ -1,14 +1,21 @@
 -- Accept requests for a coupon, in their order: check in the contract's order, take the next ticket and a score of its own.
--- KEYS 1 queue 2 ticket 3 last-score 4 pending 5 issued 6 lines 7 inflight, then the result key of each user
+-- KEYS 1 queue 2 ticket 3 last-score 4 pending 5 issued 6 lines 7 inflight 8 mark of whole data, then the result key of each user
 -- ARGV 1 acceptable (0/1) 2 max waiting 3 life of the counters in seconds 4 coupon id 5 ticket floor ('' when unknown)
--- 6 last-score floor (us), then the users
--- Returns answer, ticket, requestedAt us, position and size of each user in one row; answers 0 accepted 1 issued 2 refused
--- 3 pending 4 full. Or {5}: the ticket counter is gone, nothing was done, call again with the floors from PostgreSQL.
+-- 6 last-score floor (us) 7 run id, then the users
+-- Returns answer, ticket, requestedAt us, position, size and generation of the data of each user in one row; answers 0 accepted
+-- 1 issued 2 refused 3 pending 4 full. Of a refused one, ticket tells whether there is a set of holders. Or {5}: the ticket counter is gone, nothing was done, call again with the floors from PostgreSQL.
 -- Each command serves all users: a call costs Redis more than what it does for one of them.
-local FIRST_RESULT, FIRST_USER = 8, 7
+-- An error unless the data is whole (redis_mark.lua): older requests may still have to return to the line.
+local mark = redis.call('GET', KEYS[8])
+if not mark or string.sub(mark, 1, #ARGV[7] + 1) ~= ARGV[7] .. ' ' then
+    return redis.error_reply('NODATA Redis does not hold all data of rushd yet')
+end
+local generation = string.match(mark, ' (%d+)$') or '0'
+local FIRST_RESULT, FIRST_USER, WIDTH = 9, 8, 6
 local users = {unpack(ARGV, FIRST_USER)}
 local acceptable, most = ARGV[1] == '1', tonumber(ARGV[2])
 local issued = redis.call('SMISMEMBER', KEYS[5], unpack(users))
+local holders = acceptable and 0 or redis.call('EXISTS', KEYS[5])
 local reply, accepted, size = {}, {}, 0
 -- Whoever is neither in line nor in flight is not on the way, whatever record another program left behind by taking the
 -- member out. A member that another program added has no record, and may be spelled with quotes.
@@ -37,8 +44,9 @@ for i, user in ipairs(users) do
         taken[user] = true
         here = here + 1
     end
-    local at = (i - 1) * 5
-    reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4], reply[at + 5] = answer, 0, 0, 0, here
+    local at = (i - 1) * WIDTH
+    reply[at + 1], reply[at + 2], reply[at + 3] = answer, answer == 2 and holders or 0, 0
+    reply[at + 4], reply[at + 5], reply[at + 6] = 0, here, generation
 end
 if #accepted == 0 then
     return reply
@@ -61,7 +69,7 @@ for k, i in ipairs(accepted) do
     members[2 * k - 1], members[2 * k] = string.format('%.17g', (at + k) / 1000000), users[i]
     records[2 * k - 1], records[2 * k] = users[i], 'W|' .. ticket + k .. '|' .. at_text .. '|0'
     results[k] = KEYS[FIRST_RESULT + i - 1]
-    reply[(i - 1) * 5 + 2], reply[(i - 1) * 5 + 3] = ticket + k, at_text
+    reply[(i - 1) * WIDTH + 2], reply[(i - 1) * WIDTH + 3] = ticket + k, at_text
 end
 redis.call('EXPIRE', KEYS[2], ARGV[3])
 redis.call('SET', KEYS[3], string.format('%.0f', at + #accepted), 'EX', ARGV[3])
@@ -75,6 +83,6 @@ redis.call('SADD', KEYS[6], ARGV[4])
 local first = redis.call('ZRANK', KEYS[1], users[accepted[1]])
 local in_a_row = redis.call('ZRANK', KEYS[1], users[accepted[#accepted]]) - first == #accepted - 1
 for k, i in ipairs(accepted) do
-    reply[(i - 1) * 5 + 4] = (in_a_row and first + k - 1 or redis.call('ZRANK', KEYS[1], users[i])) + 1
+    reply[(i - 1) * WIDTH + 4] = (in_a_row and first + k - 1 or redis.call('ZRANK', KEYS[1], users[i])) + 1
 end
 return reply

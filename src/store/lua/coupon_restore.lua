@@ -2,6 +2,8 @@
 -- KEYS 1 queue 2 inflight 3 pending 4 lines 5 ticket 6 last-score
 -- ARGV 1 life of the counters in seconds 2 coupon id, then per request: user, requestedAt us, ticket (0: none)
 -- A user who is in line or in flight with a record is on the way already: left alone. Returns how many came back.
+-- What frees memory comes first: then the rest is let through also when Redis is full.
+redis.call('SREM', KEYS[4], '')
 local users, count = {}, 0
 for i = 3, #ARGV, 3 do
     users[#users + 1] = ARGV[i]

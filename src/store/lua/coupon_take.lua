@@ -1,14 +1,19 @@
 -- Acquire or renew the drain lease of a coupon, put back what older epochs took and never reported, move members from the
 -- line to in-flight.
 -- KEYS 1 queue 2 inflight 3 pending 4 drain 5 epoch 6 lines 7 last-score 8 ticket 9 taken
--- 10 put back: "user:requestedAt us" of those who return to the line, for the audit, 30 days
+-- 10 put back: "user:requestedAt us" of those who return to the line, for the audit, 30 days 11 mark of whole data
 -- ARGV 1 owner 2 epoch that the caller believes to hold (0 none) 3 window 4 limit 5 lease ms 6 life of the counters in seconds
--- 7 coupon id 8 most members that one call moves in each direction
+-- 7 coupon id 8 most members that one call moves in each direction 9 run id
 -- Returns {0} when another node owns the drain, else {1, epoch, waiting, in flight, invalid, put back, unfinished, user,
 -- requestedAt, ticket, user, ...} in line order.
 -- A record in pending is "state|ticket|requestedAt us|epoch" with state W in line, T taken, P published. Beside in-flight, taken
 -- holds the members in state T and published those in state P, with the ms since when as score, so that neither a
 -- take-over nor a recheck has to read the whole window.
+-- An error unless the data is whole (redis_mark.lua): older requests may still have to return to the line.
+local mark = redis.call('GET', KEYS[11])
+if not mark or string.sub(mark, 1, #ARGV[9] + 1) ~= ARGV[9] .. ' ' then
+    return redis.error_reply('NODATA Redis does not hold all data of rushd yet')
+end
 local held = redis.call('GET', KEYS[4])
 local epoch, owner = string.match(held or '', '^(%d+) (.*)$')
 if owner and owner ~= ARGV[1] then
@@ -17,6 +22,10 @@ end
 if epoch and epoch == ARGV[2] then
     redis.call('PEXPIRE', KEYS[4], ARGV[5])
 else
+    -- Above every epoch of a Redis that was lost: nobody takes over each second.
+    if redis.call('EXISTS', KEYS[5]) == 0 then
+        redis.call('SET', KEYS[5], redis.call('TIME')[1])
+    end
     epoch = string.format('%.0f', redis.call('INCR', KEYS[5]))
     redis.call('SET', KEYS[4], epoch .. ' ' .. ARGV[1], 'PX', ARGV[5])
 end
