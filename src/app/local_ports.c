@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/queue.h"
 #include "loop/loop.h"
-#include "store/journal.h"
+#include "store/dead_letter.h"
 
 struct local_event {
     TAILQ_ENTRY(local_event) link;
@@ -197,7 +197,20 @@ static void dead_put(void *self, const struct event_message *m, const char *grou
                      const char *reason, void (*done)(void *arg, const struct error *e), void *arg)
 {
     struct local_ports *p = self;
-    dead_letter_insert(p->store, m->topic, m->key, m->value, reason, done, arg);
+    struct dead_letter_header *headers = mem_array(m->nheaders, sizeof *headers);
+    for (size_t i = 0; i < m->nheaders; i++)
+        headers[i] =
+            (struct dead_letter_header){m->headers[i].name, {m->headers[i].value, m->headers[i].size}};
+    const struct dead_letter_row row = {.topic = m->topic,
+                                        .group = group,
+                                        .exception = exception,
+                                        .reason = reason,
+                                        .key = m->key,
+                                        .payload = m->value,
+                                        .headers = headers,
+                                        .nheaders = m->nheaders};
+    dead_letter_insert(p->store, &row, done, arg);
+    mem_free(headers);
 }
 
 struct event_sink local_ports_sink(struct local_ports *p)

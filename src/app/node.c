@@ -25,31 +25,9 @@ static void pools_new(struct node *n)
     n->store = store_new(n->loop, n->pg, n->redis);
 }
 
-static struct coupon_config coupon_settings(void)
-{
-    return (struct coupon_config){
-        .durable_accept = app_config.coupon.durability == DURABILITY_DATABASE,
-        .interval_ms = app_config.coupon.interval,
-        .drain_per_tick = app_config.coupon.drain_per_tick,
-        .window = app_config.coupon.window,
-        .lease_ms = app_config.coupon.lease,
-        .recheck_ms = app_config.coupon.recheck,
-        .ttl_ms = app_config.coupon.ttl,
-        .result_ttl_ms = app_config.coupon.result_ttl,
-        .max_waiting = app_config.coupon.max_waiting,
-        .schema = (enum msg_schema)app_config.kafka.producer.schema,
-        .node_id = app_config.node_id,
-        .attempts = app_config.kafka.consumer.attempts,
-        .backoff_ms = app_config.kafka.consumer.backoff,
-        .backoff_max_ms = app_config.kafka.consumer.backoff_max,
-        .group = app_config.kafka.consumer.group_coupon,
-        .max_accepting = app_config.datasource.max_waiting,
-    };
-}
-
 static void services_new(struct node *n)
 {
-    const struct coupon_config coupons = coupon_settings();
+    const struct coupon_config coupons = app_coupon_config();
     const struct outbox_publisher_config outbox = {
         .schema = coupons.schema, .per_topic_marks = n->local != NULL, .max_in_flight = OUTBOX_IN_FLIGHT};
     const struct order_service_config orders = {
@@ -218,6 +196,7 @@ void node_free(struct node *n)
         store_unwatch(n->store);
     redis_client_free(n->redis);
     pg_pool_free(n->pg);
+    redrive_free(n->redrive);
     platform_flow_free(n->platform);
     popular_free(n->popular);
     ranking_flow_free(n->ranking);

@@ -266,8 +266,12 @@ void node_consumers_new(struct node *n, const struct coupon_config *coupons)
         n->groups[i] = kafka_group_new(n->loop, *consumers[i].group, &hooks);
     }
     flows_new(n, coupons);
-    for (int i = 0; i < GROUP_COUNT && n->local; i++)
+    if (!n->local)
+        return;
+    for (int i = 0; i < GROUP_COUNT; i++)
         local_ports_handle(n->local, consumers[i].topic, handler_of(n, i));
+    const struct dead_letter_topics topics = app_dead_letter_topics();
+    n->redrive = redrive_new(n->loop, n->store, node_sink(n), &topics);
 }
 
 static void start_group(struct node *n, int i)

@@ -216,6 +216,8 @@ void node_work(struct node *n)
         coupon_drain_run(n->drain, run);
         outbox_relay_run(n->outbox, run);
     }
+    if (n->redrive)
+        redrive_run(n->redrive, run);
 }
 
 static void on_health_tick(void *arg)

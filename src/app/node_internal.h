@@ -19,6 +19,7 @@
 #include "service/order.h"
 #include "service/outbox_publish.h"
 #include "service/recovery.h"
+#include "service/redrive.h"
 #include "service/sales.h"
 #include "store/schema.h"
 
@@ -67,6 +68,7 @@ struct node {
     struct popular *popular;
     struct platform_flow *platform;
     struct platform_port *platform_port;
+    struct redrive_flow *redrive; /* local mode */
 
     struct http_server *http, *management; /* the same one unless management.server.port is set */
     struct api *api;

@@ -44,6 +44,8 @@ static void stop_orders(struct node *n)
 static void stop_drain(struct node *n)
 {
     n->stop_waiting = 1;
+    if (n->redrive)
+        redrive_run(n->redrive, false);
     coupon_drain_stop(n->drain, time_left_ms(n), part_done, n);
 }
 

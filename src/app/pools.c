@@ -1,4 +1,4 @@
-/* From the configuration to the structs of pg, redis and kafka. */
+/* From the configuration to the structs of pg, redis, kafka and the services. */
 #include "app/pools.h"
 
 #include "app/config.h"
@@ -55,4 +55,34 @@ struct kafka_producer_config app_kafka_producer_config(const struct kafka_config
         .delivery_timeout_ms = app_config.kafka.producer.delivery_timeout,
         .compression = app_config.kafka.producer.compression,
     };
+}
+
+struct coupon_config app_coupon_config(void)
+{
+    return (struct coupon_config){
+        .durable_accept = app_config.coupon.durability == DURABILITY_DATABASE,
+        .interval_ms = app_config.coupon.interval,
+        .drain_per_tick = app_config.coupon.drain_per_tick,
+        .window = app_config.coupon.window,
+        .lease_ms = app_config.coupon.lease,
+        .recheck_ms = app_config.coupon.recheck,
+        .ttl_ms = app_config.coupon.ttl,
+        .result_ttl_ms = app_config.coupon.result_ttl,
+        .max_waiting = app_config.coupon.max_waiting,
+        .schema = (enum msg_schema)app_config.kafka.producer.schema,
+        .node_id = app_config.node_id,
+        .attempts = app_config.kafka.consumer.attempts,
+        .backoff_ms = app_config.kafka.consumer.backoff,
+        .backoff_max_ms = app_config.kafka.consumer.backoff_max,
+        .group = app_config.kafka.consumer.group_coupon,
+        .max_accepting = app_config.datasource.max_waiting,
+    };
+}
+
+struct dead_letter_topics app_dead_letter_topics(void)
+{
+    struct dead_letter_topics topics = {.suffix = app_config.kafka.consumer.dead_letter_suffix};
+    for (int i = 0; i < EVENT_TOPIC_COUNT; i++)
+        topics.names[i] = app_config.kafka.topics[i];
+    return topics;
 }

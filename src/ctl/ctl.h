@@ -82,6 +82,8 @@ bool ctl_time(const struct ctl *c, const char *what, const char *text, bool end_
 /* Connect to what is needed (bits of enum ctl_need), waiting at most wait_ms, and check the schema. Returns 0, or what went wrong
  * as the exit status, told to the user: 69 away, 78 a malformed URL, 1 another schema. */
 int ctl_open(struct ctl *c, unsigned needs);
+/* End the connections: calls that are still out end before this returns; their owners may be freed then. */
+void ctl_disconnect(struct ctl *c);
 /* Give back what ctl_open() made. */
 void ctl_close(struct ctl *c);
 
@@ -102,6 +104,6 @@ int ctl_status(const struct ctl *c);
 void ctl_print_json(struct buf *json);
 
 ctl_run_fn ctl_migrate, ctl_seed, ctl_coupon_create, ctl_coupon_list, ctl_coupon_show, ctl_line;
-ctl_run_fn ctl_rebuild, ctl_audit;
+ctl_run_fn ctl_rebuild, ctl_audit, ctl_dlq_list, ctl_dlq_show, ctl_dlq_redrive;
 
 #endif

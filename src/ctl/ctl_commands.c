@@ -41,6 +41,35 @@ const struct ctl_command ctl_commands[] = {
      "Show who is in flight and who waits in the line of a coupon, in order.",
      "  --limit N          members at most (50)\n"
      "  --json             an object\n"},
+    {{"dlq", "list"},
+     ctl_dlq_list,
+     "dlq list [TOPIC] [--since TIME] [--key KEY] [--open] [--limit N] [--json]",
+     "List the newest dead letters, and how many there are of each topic.",
+     "  TOPIC              only this topic's, or --topic TOPIC\n"
+     "  --since TIME       written since, 2026-11-23T12:00:00 or a day\n"
+     "  --key KEY          only with this key\n"
+     "  --open             only those that were not sent again\n"
+     "  --limit N          letters at most (50)\n"
+     "  --json             an object\n"},
+    {{"dlq", "show"},
+     ctl_dlq_show,
+     "dlq show TOPIC/PARTITION/OFFSET [--json]",
+     "Show a dead letter with its headers and its value, or why that cannot be read.",
+     "  --json             an object\n"},
+    {{"dlq", "redrive"},
+     ctl_dlq_redrive,
+     "dlq redrive {TOPIC/PARTITION/OFFSET... | [--topic TOPIC] [--since TIME] [--key KEY] [--all]} [--again] "
+     "[--force] [--as-new-request] [--dry-run] [--json]",
+     "Send dead letters to their topics again, each once.",
+     "  --topic TOPIC      all of this topic\n"
+     "  --since TIME       all written since, 2026-11-23T12:00:00 or a day\n"
+     "  --key KEY          all with this key\n"
+     "  --all              all there are\n"
+     "  --again            also those that were sent again before\n"
+     "  --force            also those that cannot be read\n"
+     "  --as-new-request   accept coupon requests that failed anew, at the end of the line\n"
+     "  --dry-run          only say what would be done\n"
+     "  --json             an object\n"},
     {{"rebuild"},
      ctl_rebuild,
      "rebuild ranking|issued|coupon-info|line|all [--coupon ID] [--from-scratch]",

@@ -90,12 +90,18 @@ int ctl_open(struct ctl *c, unsigned needs)
     return EX_OK;
 }
 
-/* Calls that are still out end while the clients are freed; store has to be there then. */
-void ctl_close(struct ctl *c)
+void ctl_disconnect(struct ctl *c)
 {
     if (c->store)
         store_unwatch(c->store);
     redis_client_free(c->redis);
     pg_pool_free(c->pg);
+    c->redis = NULL;
+    c->pg = NULL;
+}
+
+void ctl_close(struct ctl *c)
+{
+    ctl_disconnect(c);
     store_free(c->store);
 }

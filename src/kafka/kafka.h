@@ -63,6 +63,11 @@ void kafka_producer_topic(struct kafka_producer *p, const char *topic);
 bool kafka_producer_send(struct kafka_producer *p, const char *topic, int32_t partition, struct slice key,
                          struct slice value, const struct kafka_header *headers, size_t n,
                          kafka_report_fn *fn, void *arg, uint64_t id, struct error *e);
+/* The same with the message's timestamp, 0: now. For messages that are sent again: who has no other identity is known by it. */
+bool kafka_producer_send_at(struct kafka_producer *p, const char *topic, int32_t partition,
+                            int64_t timestamp_ms, struct slice key, struct slice value,
+                            const struct kafka_header *headers, size_t n, kafka_report_fn *fn, void *arg,
+                            uint64_t id, struct error *e);
 size_t kafka_producer_outstanding(const struct kafka_producer *p); /* sent, not reported */
 bool kafka_producer_full(const struct kafka_producer *p);          /* above the high-water mark: hold back */
 /* Create topics that are missing (admin API; through the mock API when embedded). done fires once, e is NULL

@@ -433,19 +433,20 @@ static rd_kafka_headers_t *headers_of(const struct kafka_header *headers, size_t
 }
 
 /* Hand one message to librdkafka; takes the headers only when it succeeds. */
-static rd_kafka_resp_err_t produce(struct kafka_producer *p, struct producer_record *r, struct slice key,
-                                   struct slice value, rd_kafka_headers_t *headers)
+static rd_kafka_resp_err_t produce(struct kafka_producer *p, struct producer_record *r, int64_t timestamp_ms,
+                                   struct slice key, struct slice value, rd_kafka_headers_t *headers)
 {
-    rd_kafka_vu_t vus[7] = {
+    rd_kafka_vu_t vus[8] = {
         {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = r->topic->rkt},
         {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = r->partition},
         {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
         {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {.ptr = (void *)(uintptr_t)key.p, .size = key.n}},
         {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {.ptr = (void *)(uintptr_t)value.p, .size = value.n}},
         {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = r},
+        {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = timestamp_ms},
         {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
     };
-    rd_kafka_error_t *error = rd_kafka_produceva(p->rk, vus, headers ? 7 : 6);
+    rd_kafka_error_t *error = rd_kafka_produceva(p->rk, vus, headers ? 8 : 7);
     if (!error)
         return RD_KAFKA_RESP_ERR_NO_ERROR;
     rd_kafka_resp_err_t err = rd_kafka_error_code(error);
@@ -456,6 +457,14 @@ static rd_kafka_resp_err_t produce(struct kafka_producer *p, struct producer_rec
 bool kafka_producer_send(struct kafka_producer *p, const char *topic, int32_t partition, struct slice key,
                          struct slice value, const struct kafka_header *headers, size_t n,
                          kafka_report_fn *fn, void *arg, uint64_t id, struct error *e)
+{
+    return kafka_producer_send_at(p, topic, partition, 0, key, value, headers, n, fn, arg, id, e);
+}
+
+bool kafka_producer_send_at(struct kafka_producer *p, const char *topic, int32_t partition,
+                            int64_t timestamp_ms, struct slice key, struct slice value,
+                            const struct kafka_header *headers, size_t n, kafka_report_fn *fn, void *arg,
+                            uint64_t id, struct error *e)
 {
     if (p->state != PRODUCER_RUNNING) {
         error_set(e, ERROR_RETRIABLE, p->state <= PRODUCER_RESTART ? "FATAL" : "CLOSED",
@@ -471,7 +480,7 @@ bool kafka_producer_send(struct kafka_producer *p, const char *topic, int32_t pa
     r->sent_us = clock_mono_us();
     rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR__QUEUE_FULL;
     if (!p->embedded || kafka_embedded_admit(p->embedded, topic, key, size, &r->partition)) {
-        err = produce(p, r, key, value, h);
+        err = produce(p, r, timestamp_ms, key, value, h);
         if (err && p->embedded)
             kafka_embedded_reported(p->embedded, topic, r->partition, size, -1);
     }

@@ -1,4 +1,4 @@
-/* Small records: forwarded documents and dead letters of the local mode. */
+/* Orders that the data platform has taken. */
 #ifndef RUSHD_STORE_JOURNAL_H
 #define RUSHD_STORE_JOURNAL_H
 
@@ -11,9 +11,5 @@ void platform_forwarded_read(struct store *s, const int64_t *order_ids, size_t n
                              void *arg);
 void platform_forwarded_insert(struct store *s, const int64_t *order_ids, size_t n, store_done_fn *done,
                                void *arg);
-
-/* A dead letter of event.publisher.type = local. */
-void dead_letter_insert(struct store *s, const char *topic, struct slice key, struct slice payload,
-                        const char *reason, store_done_fn *done, void *arg);
 
 #endif

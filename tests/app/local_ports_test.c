@@ -6,7 +6,7 @@
 
 #include "app_suites.h"
 #include "loop/loop.h"
-#include "store/journal.h"
+#include "store/dead_letter.h"
 
 #define MOST 64
 
@@ -35,12 +35,12 @@ static struct dead_row {
     void *arg;
 } dead_row;
 
-void dead_letter_insert(struct store *s, const char *topic, struct slice key, struct slice payload,
-                        const char *reason, store_done_fn *done, void *arg)
+void dead_letter_insert(struct store *s, const struct dead_letter_row *row, store_done_fn *done, void *arg)
 {
     dead_row = (struct dead_row){.store = s, .done = done, .arg = arg};
-    snprintf(dead_row.text, sizeof dead_row.text, "%s %.*s %.*s %s", topic, (int)key.n, key.p, (int)payload.n,
-             payload.p, reason);
+    snprintf(dead_row.text, sizeof dead_row.text, "%s %.*s %.*s %s %s %s %zu", row->topic, (int)row->key.n,
+             row->key.p, (int)row->payload.n, row->payload.p, row->group, row->exception, row->reason,
+             row->nheaders);
 }
 
 static void on_report(void *arg, uint64_t id, enum event_report report, const struct error *e)
@@ -297,12 +297,17 @@ static void on_dead(void *arg, const struct error *e)
 
 START_TEST(dead_letters_go_to_the_table)
 {
-    const struct event_message m = {
-        .topic = "coupons", .offset = -1, .key = slice_of("7"), .value = slice_of("{bad")};
+    const struct event_header header = {"X-Request-Id", "a", 1};
+    const struct event_message m = {.topic = "coupons",
+                                    .offset = -1,
+                                    .key = slice_of("7"),
+                                    .value = slice_of("{bad"),
+                                    .headers = &header,
+                                    .nheaders = 1};
     struct dead_letter_port port = local_ports_dead_letters(ports);
     int fired = 0;
     port.ops->put(port.self, &m, "coupon-issue-group", "java.lang.Exception", "no JSON", on_dead, &fired);
-    ck_assert_str_eq(dead_row.text, "coupons 7 {bad no JSON");
+    ck_assert_str_eq(dead_row.text, "coupons 7 {bad coupon-issue-group java.lang.Exception no JSON 1");
     ck_assert_ptr_eq(dead_row.store, (struct store *)&dead_row);
     ck_assert_int_eq(fired, 0);
     dead_row.done(dead_row.arg, NULL);

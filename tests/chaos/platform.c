@@ -2,9 +2,12 @@
  *
  *   platform PORT LOG MODE-FILE
  *
+ * PORT 0 takes a free one. The port is printed when it listens.
+ *
  * LOG gets a line "order Idempotency-Key status" before the answer is sent. MODE-FILE is read at each request and holds one word:
  *   ok      200                         (also when there is no file)
  *   error   500, or 429 with Retry-After
+ *   refuse  400
  *   hang    no answer, the connection stays open
  *   close   the connection closes instead of an answer; half of the documents were accepted before
  *   mixed   one of these at random, ok mostly */
@@ -65,6 +68,10 @@ static bool serve(int fd, const char *head, const char *body)
         return answer(
             fd, rand() % 2 ? "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"
                            : "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n");
+    }
+    if (strcmp(mode, "refuse") == 0) {
+        note(head, body, 400);
+        return answer(fd, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
     }
     if (strcmp(mode, "hang") == 0) {
         note(head, body, 0);
@@ -127,6 +134,10 @@ int main(int argc, char **argv)
         perror("platform");
         return 69;
     }
+    socklen_t size = sizeof at;
+    if (getsockname(listener, (struct sockaddr *)&at, &size) == 0)
+        printf("%d\n", ntohs(at.sin_port));
+    fflush(stdout);
     for (;;) {
         int fd = accept(listener, NULL, NULL);
         pthread_t thread;

@@ -5,6 +5,7 @@
 #include <check.h>
 
 Suite *args_suite(void);
+Suite *dlq_suite(void);
 Suite *table_suite(void);
 
 #endif

@@ -56,6 +56,21 @@ tap_check "a number" refuses 'ID: a whole number' line one
 tap_check "above 0" refuses 'ID: a whole number' line 0
 tap_check "--limit too" refuses '--limit: a whole number' line 1 --limit 0
 tap_check "coupon show needs an id" refuses 'an argument is missing' coupon show --json
+tap_check "half a command of dead letters" refuses 'dlq what?' dlq
+tap_check "dlq list knows its topics" refuses 'elsewhere is none of the topics' dlq list elsewhere
+tap_check "once" refuses 'the topic is given twice' dlq list coupon-issue-events --topic coupon-issue-events
+tap_check "--since is a date" refuses '--since' dlq list --since noon
+tap_check "--limit is bounded" refuses '--limit: a whole number from 1 to 100000' dlq list --limit 100001
+tap_check "dlq show needs a letter" refuses 'an argument is missing' dlq show
+tap_check "by its name" refuses 'a letter is named TOPIC/PARTITION/OFFSET' dlq show coupon-issue-events
+tap_check "or in three words" refuses 'OFFSET: a whole number' dlq show coupon-issue-events 0 x
+tap_check "of a topic that is known" refuses 'elsewhere is none of the topics' dlq show elsewhere/0/1
+tap_check "dlq redrive needs to know which" refuses 'say which letters' dlq redrive
+tap_check "in one way" refuses 'not both' dlq redrive coupon-issue-events/0/1 --all
+tap_check "each by its name" refuses 'a letter is named' dlq redrive coupon-issue-events/0/1 2
+tap_check "without doubt" refuses 'unknown option: --sure' dlq redrive --all --sure
+tap_check "dead letters of the embedded cluster" ends 78 --set kafka.bootstrap-servers=embedded dlq list
+tap_check "are inside the node" errs '^rushctl: kafka.bootstrap-servers is embedded'
 good='--discount 1 --count 1'
 tap_check "--name is needed" refuses '--name' coupon create --discount 1 --count 1
 # shellcheck disable=SC2086

@@ -1,4 +1,5 @@
 /* Forwarded documents and dead letters on the rows of struct store. */
+#include "store/dead_letter.h"
 #include "store/journal.h"
 
 #include <stdlib.h>
@@ -115,14 +116,13 @@ static void letter_done(struct fake_op *op)
     mem_free(o->reason);
 }
 
-void dead_letter_insert(struct store *s, const char *topic, struct slice key, struct slice payload,
-                        const char *reason, store_done_fn *done, void *arg)
+void dead_letter_insert(struct store *s, const struct dead_letter_row *row, store_done_fn *done, void *arg)
 {
     struct letter_op *o = mem_zalloc(sizeof *o);
     *o = (struct letter_op){.op = {.apply = letter_apply, .answer = letter_answer, .done = letter_done},
-                            .topic = mem_strdup(topic),
-                            .payload = mem_strndup(payload.p ? payload.p : "", payload.n),
-                            .reason = mem_strdup(reason),
+                            .topic = mem_strdup(row->topic),
+                            .payload = mem_strndup(row->payload.p ? row->payload.p : "", row->payload.n),
+                            .reason = mem_strdup(row->reason),
                             .done = done,
                             .arg = arg};
     fake_start(s, FAKE_DEAD_LETTER_INSERT, &o->op);

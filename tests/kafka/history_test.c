@@ -87,6 +87,44 @@ START_TEST(topics_are_read_from_end_to_end)
 }
 END_TEST
 
+static void on_end_only(void *arg, const struct kafka_reader_range *ranges, size_t n, const struct error *e)
+{
+    struct reading *r = arg;
+    ck_assert(!e);
+    r->ended = true;
+}
+
+static void on_stamped(void *arg, const struct kafka_message *m)
+{
+    struct reading *r = arg;
+    ck_assert_uint_lt((size_t)r->messages, ARRAY_LEN(r->timestamp));
+    r->first[r->messages++] = m->timestamp_ms;
+}
+
+/* A message that is sent again keeps its instant. */
+START_TEST(a_given_timestamp_is_kept)
+{
+    static const char *const topics[] = {"stamped", NULL};
+    static const struct kafka_reader_ops stamped = {on_stamped, on_end_only};
+    struct bench *b = bench_new();
+    struct error e = ERROR_INIT;
+    struct reading r = {0};
+    ck_assert(kafka_embedded_topic(b->cluster, "stamped", 1, &e));
+    bench_producer(b, NULL);
+    for (int64_t at = 0; at <= INT64_C(1600000000123); at += INT64_C(1600000000123))
+        ck_assert(kafka_producer_send_at(b->producer, "stamped", 0, at, SLICE("k"), SLICE("v"), NULL, 0,
+                                         on_book_report, &b->book, 0, &e));
+    bench_flush(b);
+    struct kafka_reader *reader = kafka_reader_new(b->loop, &b->config, topics, 15000, &stamped, &r, &e);
+    ck_assert(loop_run_until(b->loop, is_true, &r.ended, 20000));
+    kafka_reader_free(reader);
+    ck_assert_int_eq(r.messages, 2);
+    ck_assert_int_gt(r.first[0], INT64_C(1700000000000)); /* now */
+    ck_assert_int_eq(r.first[1], INT64_C(1600000000123));
+    bench_free(b);
+}
+END_TEST
+
 START_TEST(a_silent_cluster_ends_the_reading)
 {
     static const char *const topics[] = {"t", NULL};
@@ -123,6 +161,7 @@ Suite *history_suite(void)
     TCase *t = tcase_create("history");
     tcase_set_timeout(t, 40);
     tcase_add_test(t, topics_are_read_from_end_to_end);
+    tcase_add_test(t, a_given_timestamp_is_kept);
     tcase_add_test(t, a_silent_cluster_ends_the_reading);
     tcase_add_test(t, a_reading_may_be_given_up);
     suite_add_tcase(s, t);

@@ -14,5 +14,6 @@ Suite *coupon_accept_suite(void);
 Suite *coupon_drain_suite(void);
 Suite *coupon_drain_fault_suite(void);
 Suite *recovery_suite(void);
+Suite *dead_letter_suite(void);
 
 #endif

@@ -255,6 +255,35 @@ START_TEST(keys_of_another_type)
 }
 END_TEST
 
+/* Redis takes nothing back that a script has done: a sale that cannot be counted must not be marked as counted. */
+START_TEST(a_ranking_of_another_type_marks_nothing)
+{
+    static const char *const prefixes[] = {
+        "product:ranking:daily:", "product:ranking:recent3days:", "product:ranking:seen:"};
+    int64_t today = msg_date_day_of(contract_now_us());
+    const struct ranking_sale s[] = {{10, 1, 0, 3, SOLD_AT(today - 1)}, {10, 2, 2, 4, SOLD_AT(today)}};
+    struct buf day = BUF_INIT;
+    msg_date_day(&day, today);
+    for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
+        const char *suffix = i == 2 ? ":0" : "";
+        if (i == 2)
+            raw("SADD %s%s%s x", prefixes[i], buf_str(&day), suffix);
+        else
+            raw("SET %s%s%s x", prefixes[i], buf_str(&day), suffix);
+        struct answer a = {0};
+        ranking_apply(contract_store, "t", 0, 7, s, 2, contract_now_us(), 4, on_counted, &a);
+        await(&a.fired);
+        ck_assert_int_eq(a.e.kind, ERROR_PERMANENT);
+        ck_assert_str_eq(a.e.code, "WRONGTYPE");
+        raw("DEL %s%s%s", prefixes[i], buf_str(&day), suffix);
+        ck_assert_int_eq(raw_i64("DBSIZE"), 0);
+    }
+    count_sales(s, 2);
+    ck_assert_str_eq(raw("ZSCORE product:ranking:recent3days:%s 10", buf_str(&day)), "7");
+    buf_free(&day);
+}
+END_TEST
+
 START_TEST(results_that_are_no_json)
 {
     int64_t at = contract_now_us();
@@ -574,7 +603,7 @@ static Suite *only_redis_suite(void)
                                     NULL});
     add_case(s, "junk",
              (const TTest *const[]){junk_in_the_ranking, junk_under_the_keys_of_a_line, keys_of_another_type,
-                                    results_that_are_no_json, NULL});
+                                    a_ranking_of_another_type_marks_nothing, results_that_are_no_json, NULL});
     add_case(s, "nodes",
              (const TTest *const[]){two_nodes_after_a_loss, who_was_put_back_is_remembered,
                                     ten_thousand_members, NULL});

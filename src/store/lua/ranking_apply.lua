@@ -4,11 +4,39 @@
 -- seconds) at which the keys of these three days and the seen marks of the first end; then per sale: index of its day (from 1), product,
 -- quantity, seen block or '', bit or 'order:product'
 -- The seen blocks of a day are listed in a set, so that ranking_forget.lua finds all of them.
+-- A key of another type is refused before anything is changed: Redis does not take back what a script has done, and a sale that is marked
+-- but not counted would be lost.
 -- Returns how many sales were new.
 local ndays = tonumber(ARGV[2])
 local DAY, SALE = 7, 5
 local counted = 0
 local ends, sums = {}, {}
+
+local types = {}
+local function refused(key, wanted)
+    if not types[key] then
+        types[key] = redis.call('TYPE', key).ok
+    end
+    return types[key] ~= 'none' and types[key] ~= wanted and redis.error_reply('WRONGTYPE ' .. key .. ' is a ' .. types[key])
+end
+
+for i = 3 + ndays * DAY, #ARGV, SALE do
+    local day = 3 + (tonumber(ARGV[i]) - 1) * DAY
+    local name, block = ARGV[day], ARGV[i + 3]
+    local wrong = refused('product:ranking:daily:' .. name, 'zset')
+        or refused('product:ranking:seen:' .. name .. ':' .. (block ~= '' and block or 'orders'), block ~= '' and 'string' or 'set')
+        or refused('product:ranking:seen:' .. name .. ':blocks', 'set')
+    for k = 0, 2 do
+        wrong = wrong or refused('product:ranking:recent3days:' .. ARGV[day + k], 'zset')
+    end
+    if wrong then
+        return wrong
+    end
+end
+local wrong = refused(KEYS[1], 'string')
+if wrong then
+    return wrong
+end
 
 -- Quantities of a key are added up first: one command per product instead of one per sale.
 local function count(key, ends_at, product, quantity)
