@@ -49,6 +49,7 @@ struct collector {
 
 static struct {
     struct metric *first;
+    struct map *by_def; /* address of the definition -> metric: asked for with every event */
     struct collector *collectors;
     size_t ncollectors;
 } state;
@@ -81,18 +82,27 @@ static struct metric *metric_new(const struct metric_def *def)
     return m;
 }
 
-struct metric *metric_register(const struct metric_def *def)
+static struct metric *metric_enter(const struct metric_def *def)
 {
     struct metric **at = &state.first;
     while (*at && strcmp((*at)->def->name, def->name) < 0)
         at = &(*at)->next;
-    if (*at && strcmp((*at)->def->name, def->name) == 0) {
-        ASSERT((*at)->def == def); /* two metrics may not share a name */
-        return *at;
-    }
+    ASSERT(!*at || strcmp((*at)->def->name, def->name) != 0); /* two metrics may not share a name */
     struct metric *m = metric_new(def);
     m->next = *at;
     *at = m;
+    return m;
+}
+
+struct metric *metric_register(const struct metric_def *def)
+{
+    if (!state.by_def)
+        state.by_def = map_new();
+    struct metric *m = map_get(state.by_def, (int64_t)(intptr_t)def);
+    if (!m) {
+        m = metric_enter(def);
+        map_put(state.by_def, (int64_t)(intptr_t)def, m);
+    }
     return m;
 }
 
@@ -119,23 +129,41 @@ static void series_free(struct metric_series *s)
     mem_free(s);
 }
 
+/* The values, each with its NUL, into room when they fit, else into more. */
+static struct slice series_key(const struct metric *m, const char *const *values, char *room, size_t size,
+                               struct buf *more)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < m->nlabels; i++) {
+        size_t len = strlen(values[i]) + 1;
+        if (!more->len && n + len <= size) {
+            memcpy(room + n, values[i], len);
+        } else {
+            if (!more->len)
+                buf_put(more, room, n);
+            buf_put(more, values[i], len);
+        }
+        n += len;
+    }
+    return more->len ? buf_slice(more) : (struct slice){room, n};
+}
+
 struct metric_series *metric_series(struct metric *m, const char *const *values)
 {
-    struct buf key = BUF_INIT;
-    for (size_t i = 0; i < m->nlabels; i++)
-        buf_put(&key, values[i], strlen(values[i]) + 1);
-    struct metric_series *s = strmap_get(m->index, buf_str(&key), key.len);
+    char room[256];
+    struct buf more = BUF_INIT;
+    struct slice key = series_key(m, values, room, sizeof(room), &more);
+    struct metric_series *s = strmap_get(m->index, key.p, key.n);
     if (!s && strmap_len(m->index) >= m->max_series) {
         if (!m->other)
             m->other = series_new(m, NULL);
         s = m->other;
     } else if (!s) {
         s = series_new(m, values);
-        strmap_put(m->index, buf_str(&key), key.len, s);
-        s->key = key;
-        return s;
+        strmap_put(m->index, key.p, key.n, s);
+        buf_put_slice(&s->key, key);
     }
-    buf_free(&key);
+    buf_free(&more);
     return s;
 }
 
@@ -311,6 +339,7 @@ void metric_reset(void)
         strmap_free(m->index);
         mem_free(m);
     }
+    map_free(state.by_def);
     mem_free(state.collectors);
     memset(&state, 0, sizeof(state));
 }

@@ -184,8 +184,10 @@ static void send_adds(struct line_batch *b, int64_t ticket_floor, int64_t last_f
     script_key(&s, "coupon:lines");
     script_key(&s, "coupon:inflight:" ID, coupon_id);
     script_key(&s, MARK_KEY);
-    TAILQ_FOREACH(call, &b->calls, link)
-    script_key_ids(&s, "coupon:result:", coupon_id, call->user_id);
+    if (b->key.acceptable) { /* refused ones read nothing there */
+        TAILQ_FOREACH(call, &b->calls, link)
+        script_key_ids(&s, "coupon:result:", coupon_id, call->user_id);
+    }
     script_i64(&s, b->key.acceptable);
     script_i64(&s, b->key.max_waiting);
     script_i64(&s, coupon_counters_life_s(b->key.ttl_ms));

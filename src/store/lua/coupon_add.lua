@@ -1,5 +1,6 @@
 -- Accept requests for a coupon, in their order: check in the contract's order, take the next ticket and a score of its own.
--- KEYS 1 queue 2 ticket 3 last-score 4 pending 5 issued 6 lines 7 inflight 8 mark of whole data, then the result key of each user
+-- KEYS 1 queue 2 ticket 3 last-score 4 pending 5 issued 6 lines 7 inflight 8 mark of whole data, then, when acceptable, the result
+-- key of each user
 -- ARGV 1 acceptable (0/1) 2 max waiting 3 life of the counters in seconds 4 coupon id 5 ticket floor ('' when unknown)
 -- 6 last-score floor (us) 7 run id, then the users
 -- Returns answer, ticket, requestedAt us, position, size and generation of the data of each user in one row; answers 0 accepted
