@@ -237,6 +237,18 @@ START_TEST(the_relay_skips_what_is_in_flight)
 }
 END_TEST
 
+START_TEST(the_relay_skips_what_is_reported)
+{
+    outbox_relay_run(b->outbox, true);
+    fake_fail(b->store, FAKE_OUTBOX_DELETE, FAKE_RETRIABLE, 60);
+    publish(5, 1);
+    fake_loop_pass(b->loop, 50000); /* due again, since it could not be deleted */
+    ck_assert_uint_eq(b->sink->sends, 3);
+    fake_loop_pass(b->loop, 20000);
+    ck_assert_uint_eq(b->store->outbox.n, 0);
+}
+END_TEST
+
 START_TEST(the_relay_serves_what_another_node_left)
 {
     commit(5, 1);
@@ -409,6 +421,7 @@ Suite *outbox_suite(void)
     tcase_add_test(t, a_full_sink_holds_back_in_order);
     tcase_add_test(t, a_refusing_sink_is_asked_again);
     tcase_add_test(t, the_relay_skips_what_is_in_flight);
+    tcase_add_test(t, the_relay_skips_what_is_reported);
     tcase_add_test(t, the_relay_serves_what_another_node_left);
     tcase_add_test(t, the_relay_catches_up);
     tcase_add_test(t, orders_beyond_the_bound_wait_for_the_relay);

@@ -455,6 +455,33 @@ START_TEST(transactions_on_one_product_are_serial)
 }
 END_TEST
 
+static void look_at_balance(const struct order_tx_facts *f)
+{
+    balance_seen = f->users[0].balance;
+}
+
+/* The same of two that have nothing but the user in common. */
+START_TEST(transactions_of_one_user_are_serial)
+{
+    const struct order_tx_locks of_user = {.user_ids = (const int64_t[]){1001}, .nusers = 1};
+    struct node other;
+    struct simple s;
+    struct run first = {.hold = true}, second = {.look = look_at_balance};
+    node_open(&other);
+    simple_init(&s, 1);
+    start(&first, &node, &simple_locks);
+    await(&first.locked);
+    start(&second, &other, &of_user);
+    run_for(200);
+    ck_assert(!second.locked);
+    order_tx_write(first.tx, &s.writes);
+    finish(&first, STORE_COMMITTED);
+    finish(&second, STORE_ROLLED_BACK);
+    ck_assert_int_eq(balance_seen, 99000000);
+    node_close(&other);
+}
+END_TEST
+
 /* Foreign keys of others (KEY SHARE) pass, and so do reads. */
 START_TEST(locks_let_foreign_keys_through)
 {
@@ -737,6 +764,7 @@ Suite *store_pg_order_suite(void)
                                   a_coupon_pays_for_one_order,
                                   a_lock_held_elsewhere_is_retriable,
                                   transactions_on_one_product_are_serial,
+                                  transactions_of_one_user_are_serial,
                                   locks_let_foreign_keys_through,
                                   crossed_sets_do_not_deadlock,
                                   a_key_is_claimed_then_decided,

@@ -168,6 +168,9 @@ START_TEST(demo_data_is_loaded_once_and_the_books_agree)
                 " WHERE t.user_id = b.user_id)"),
         0);
     ck_assert_int_eq(sql_i64("SELECT count(*) FROM user_balance_tx"), 1001);
+    ck_assert_int_eq(sql_i64("SELECT count(*) FROM (SELECT DISTINCT ON (user_id) tx_type FROM user_balance_tx"
+                             " ORDER BY user_id, id) AS opening WHERE tx_type <> 'DEPOSIT'"),
+                     0);
     ck_assert_int_eq(
         sql_i64(
             "SELECT count(*) FROM coupons WHERE status = 'ACTIVE' AND now() BETWEEN valid_from AND valid_to"),

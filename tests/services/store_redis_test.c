@@ -175,6 +175,34 @@ static void count_sales(const struct ranking_sale *sales, size_t n)
     AWAIT_OK(&a);
 }
 
+/* A batch goes in parts. When the last one fails the offset must not be ahead of what is counted: it would be lost. */
+START_TEST(the_offset_goes_with_the_last_part)
+{
+    enum {
+        SALES = 501 /* one more than a part */
+    };
+    int64_t today = msg_date_day_of(contract_now_us());
+    struct ranking_sale s[SALES];
+    for (int i = 0; i < SALES; i++)
+        s[i] = (struct ranking_sale){1, i + 1, i + 1, 1, SOLD_AT(i + 1 < SALES ? today : today - 1)};
+    struct buf yesterday = BUF_INIT;
+    msg_date_day(&yesterday, today - 1);
+    raw("LPUSH product:ranking:seen:%s:0 junk", buf_str(&yesterday));
+    struct answer a = {0};
+    ranking_apply(contract_store, "t", 0, SALES, s, SALES, contract_now_us(), 4, on_counted, &a);
+    await(&a.fired);
+    ck_assert_int_eq(a.e.kind, ERROR_PERMANENT);
+    ck_assert_int_eq(raw_i64("EXISTS product:ranking:offset:t:0"), 0);
+    raw("DEL product:ranking:seen:%s:0", buf_str(&yesterday));
+    a = (struct answer){0};
+    ranking_apply(contract_store, "t", 0, SALES, s, SALES, contract_now_us(), 4, on_counted, &a);
+    AWAIT_OK(&a);
+    ck_assert_int_eq(raw_i64("GET product:ranking:offset:t:0"), SALES);
+    ck_assert_int_eq(raw_i64("ZSCORE product:ranking:daily:%s 1", buf_str(&yesterday)), 1);
+    buf_free(&yesterday);
+}
+END_TEST
+
 START_TEST(junk_in_the_ranking)
 {
     int64_t today = msg_date_day_of(contract_now_us());
@@ -600,7 +628,7 @@ static Suite *only_redis_suite(void)
     add_case(s, "keys",
              (const TTest *const[]){lines_do_not_expire, keys_as_the_contract_names_them,
                                     coupon_info_for_other_readers, ranking_ends_at_instants_of_its_day,
-                                    NULL});
+                                    the_offset_goes_with_the_last_part, NULL});
     add_case(s, "junk",
              (const TTest *const[]){junk_in_the_ranking, junk_under_the_keys_of_a_line, keys_of_another_type,
                                     a_ranking_of_another_type_marks_nothing, results_that_are_no_json, NULL});

@@ -469,10 +469,12 @@ START_TEST(lines_come_back)
     contract_rebuilt();
     int64_t newer = accepted(1005).requested_at_us; /* asks anew before his old request is back */
     contract_outside_add(COUPON, SLICE("1006"), "3");
+    rows[0].user_id = user(2); /* instants make places, not users */
+    rows[1].user_id = user(1);
     ck_assert_int_eq(restore(rows, 6), 5);
     t = take("a", 0, WINDOW, 10);
     ck_assert_uint_eq(t->t.n, 6);
-    static const int64_t want[] = {1001, 1002, 1003, 1004, 1006, 1005};
+    static const int64_t want[] = {1002, 1001, 1003, 1004, 1006, 1005};
     for (int i = 0; i < 6; i++)
         ck_assert_int_eq(t->m[i].user_id, want[i]);
     ck_assert_int_eq(t->m[4].requested_at_us, at[5]);
