@@ -104,6 +104,11 @@ START_TEST(unanswered_requests_get_503)
 }
 END_TEST
 
+static bool one_connection(void *arg)
+{
+    return http_server_connections(site.server) == 1;
+}
+
 static bool no_connections(void *arg)
 {
     return http_server_connections(site.server) == 0;
@@ -118,6 +123,7 @@ START_TEST(readers_that_do_not_read_are_cut)
     start();
     peer_hold(&peer, true);
     peer_send(&peer, "GET /big HTTP/1.1\r\n" H "\r\n");
+    ck_assert(loop_run_until(site.loop, one_connection, NULL, 10000));
     ck_assert(loop_run_until(site.loop, no_connections, NULL, 10000));
     peer_close(&peer);
 }
