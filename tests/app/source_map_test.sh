@@ -4,6 +4,7 @@
 set -u
 : "${srcdir:=.}"
 . "$srcdir/tests/support/tap.sh"
+. "$srcdir/tests/app/page.sh"
 map=$srcdir/etc/doc/source-map.md
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -12,9 +13,6 @@ trap 'rm -rf "$work"' EXIT
 column() {
     awk -F '|' -v column="$1" '/^\|/ && NF == 8 && !/^\| source system/ && !/^\|---/ { print $(column + 1) }' "$map" |
         grep -o '`[^`]*`' | tr -d '`' | sort -u
-}
-nothing() { # what is left over is wrong
-    [ ! -s "$1" ] || { sed 's/^/# /' "$1"; return 1; }
 }
 
 tap_check "every row has six columns" tap_is "$(awk -F '|' '/^\|/ && NF != 8' "$map")" ""
@@ -37,13 +35,7 @@ column 5 | while read -r file; do
 done >"$work/wrong"
 tap_check "each file of the code exists" nothing "$work/wrong"
 
-column 6 | while IFS=: read -r file test; do
-    if [ ! -f "$srcdir/$file" ]; then
-        echo "$file"
-    elif [ -n "$test" ] && ! grep -q "^START_TEST($test)" "$srcdir/$file"; then
-        echo "$file has no test $test"
-    fi
-done >"$work/wrong"
+column 6 | missing_tests >"$work/wrong"
 tap_check "each test exists" nothing "$work/wrong"
 
 # The three tuning keys of the producer share a row; they stand in 2.1 by their full names.
