@@ -129,7 +129,7 @@ void api_coupon_get(struct api_call *c, const struct http_request *req)
         coupon_cache_get(c->api->services.cache, c->id, on_coupon, api_keep(c));
 }
 
-static void on_cache_fresh(void *arg, const struct coupon_row *none, const struct error *e)
+static void on_all_known(void *arg, const struct error *e)
 {
     struct api_call *c = arg;
     if (api_failed(c, e))
@@ -144,10 +144,9 @@ static void on_cache_fresh(void *arg, const struct coupon_row *none, const struc
     mem_free(bodies);
 }
 
-/* Asking for any coupon makes the cache fresh, or tells why it cannot be. */
 void api_coupon_list(struct api_call *c, const struct http_request *req)
 {
-    coupon_cache_get(c->api->services.cache, 0, on_cache_fresh, api_keep(c));
+    coupon_cache_get_all(c->api->services.cache, on_all_known, api_keep(c));
 }
 
 static void on_user_coupons(void *arg, const struct user_coupon_row *rows, size_t n, const struct error *e)

@@ -1,8 +1,10 @@
 /* Coupons as PostgreSQL has them, at most one second old, and users known to exist: the two look-ups of every
  * coupon request.
  *
- * Coupons: all of them are read at start, each second while requests come in, and on NOTIFY. Users: look-ups
- * of one loop turn are merged into one statement; answers are kept for a second (at most 100,000). */
+ * Coupons: all of them are read page by page at start, each minute, when NOTIFY may have missed some, and for who asks for all;
+ * beside that only those that somebody asks for or that NOTIFY names, so that a request costs the same whatever the number
+ * of coupons. Users: look-ups of one loop turn are merged into one statement; answers are kept for a second (at
+ * most 100,000). */
 #ifndef RUSHD_SERVICE_COUPON_CACHE_H
 #define RUSHD_SERVICE_COUPON_CACHE_H
 
@@ -19,11 +21,16 @@ struct coupon_cache *coupon_cache_new(struct loop *l, struct store *s);
 void coupon_cache_get(struct coupon_cache *c, int64_t coupon_id,
                       void (*done)(void *arg, const struct coupon_row *row, const struct error *e),
                       void *arg);
-/* Have fn called with all coupons, ascending, after each reading: one listener, NULL ends it. A reading that fails is
- * repeated each second while somebody listens. */
-void coupon_cache_on_read(struct coupon_cache *c,
-                          void (*fn)(void *arg, const struct coupon_row *rows, size_t n), void *arg);
-/* All of them, as last read: for lists and probes. */
+/* Wait until all coupons are known as they are now, at most one second old, or for an error. Never before this returns. */
+void coupon_cache_get_all(struct coupon_cache *c, void (*done)(void *arg, const struct error *e), void *arg);
+/* Have rows called with coupons that were just read, ascending, and all when every one that is there has been given to rows since
+ * it was last called: one listener, NULL ends it. A reading that fails is repeated each second while somebody listens. */
+struct coupon_cache_ops {
+    void (*rows)(void *arg, const struct coupon_row *rows, size_t n);
+    void (*all)(void *arg);
+};
+void coupon_cache_on_read(struct coupon_cache *c, const struct coupon_cache_ops *ops, void *arg);
+/* All of them, ascending, as last read; none before the first reading of all is done: for lists and probes. */
 const struct coupon_row *coupon_cache_all(struct coupon_cache *c, size_t *n);
 /* Merged look-up of a user: row NULL with kind NONE when there is none. fresh: never from the cache. */
 void user_lookup(struct coupon_cache *c, int64_t user_id, bool fresh,

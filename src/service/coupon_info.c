@@ -1,6 +1,6 @@
 /* What other programs may read of coupons in Redis.
  *
- *   reading   the cache has read all coupons: rows that differ from what was written last join the line
+ *   reading   the cache has read coupons: rows that differ from what was written last join the line
  *   write     at most IN_FLIGHT at once; a coupon that changes meanwhile is written once more, with its newest row
  *   failed    stays in line until the next try
  *   refresh   keys live for a day; what was not written for half of it is written again
@@ -29,7 +29,7 @@ struct entry {
     bool waiting;          /* in the line */
     bool writing;
     int64_t written_us; /* clock_mono_us() */
-    uint64_t seen;      /* number of the reading that had it */
+    uint64_t seen;      /* number of the reading of all during which it was there */
 };
 
 struct coupon_info {
@@ -40,7 +40,7 @@ struct coupon_info {
     struct map *entries; /* by coupon id */
     TAILQ_HEAD(, entry) line;
     size_t in_flight;
-    uint64_t readings;
+    uint64_t readings; /* of all, finished */
     struct loop_timer *retry, *refresh;
 };
 
@@ -120,9 +120,10 @@ static void on_retry(void *arg)
     write_some(arg);
 }
 
-/* Forget coupons that the last reading did not have. */
-static void forget_gone(struct coupon_info *i)
+/* Forget coupons that were not read since the last time that all were. */
+static void on_all_read(void *arg)
 {
+    struct coupon_info *i = arg;
     size_t pos = 0;
     int64_t id;
     void *value;
@@ -135,6 +136,7 @@ static void forget_gone(struct coupon_info *i)
         map_del(i->entries, id);
         entry_free(x);
     }
+    i->readings++;
 }
 
 static void on_read(void *arg, const struct coupon_row *rows, size_t n)
@@ -142,7 +144,6 @@ static void on_read(void *arg, const struct coupon_row *rows, size_t n)
     struct coupon_info *i = arg;
     if (!i->running)
         return;
-    i->readings++;
     for (size_t k = 0; k < n; k++) {
         struct entry *x = map_get(i->entries, rows[k].id);
         bool fresh = x && same(&x->row, &rows[k]);
@@ -157,9 +158,10 @@ static void on_read(void *arg, const struct coupon_row *rows, size_t n)
             join(x);
         }
     }
-    forget_gone(i);
     write_some(i);
 }
+
+static const struct coupon_cache_ops cache_ops = {.rows = on_read, .all = on_all_read};
 
 static void on_refresh(void *arg)
 {
@@ -205,7 +207,7 @@ struct coupon_info *coupon_info_new(struct loop *l, struct store *s, struct coup
     TAILQ_INIT(&i->line);
     i->retry = loop_timer_new(l, on_retry, i);
     i->refresh = loop_timer_new(l, on_refresh, i);
-    coupon_cache_on_read(cache, on_read, i);
+    coupon_cache_on_read(cache, &cache_ops, i);
     return i;
 }
 

@@ -16,6 +16,8 @@
 static const struct pg_statement st_read_all = {"coupon_read_all", COUPON_COLUMNS "ORDER BY coupon_id"};
 static const struct pg_statement st_read = {
     "coupon_read", COUPON_COLUMNS "WHERE coupon_id = ANY($1::bigint[]) ORDER BY coupon_id"};
+static const struct pg_statement st_read_page = {
+    "coupon_read_page", COUPON_COLUMNS "WHERE coupon_id > $1::bigint ORDER BY coupon_id LIMIT $2::bigint"};
 static const struct pg_statement st_create = {
     "coupon_create",
     "INSERT INTO coupons (coupon_id, name, discount_amount, max_issuance_count, issued_count, status,"
@@ -60,6 +62,14 @@ void coupon_read_all(struct store *s, coupon_rows_fn *done, void *arg)
 void coupon_read(struct store *s, const int64_t *ids, size_t n, coupon_rows_fn *done, void *arg)
 {
     store_read(s, &st_read, store_columns_ids(&s->columns, ids, n), on_coupons, (store_any_fn *)done, arg);
+}
+
+void coupon_read_page(struct store *s, int64_t after_id, size_t limit, coupon_rows_fn *done, void *arg)
+{
+    struct store_number after, most;
+    store_read(s, &st_read_page,
+               PG_PARAMS(store_number(&after, after_id), store_number(&most, (int64_t)limit)), on_coupons,
+               (store_any_fn *)done, arg);
 }
 
 /* Two that ask for the next free id at once get the same one; the second tries again. */

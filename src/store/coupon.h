@@ -15,6 +15,8 @@ struct coupon_row {
 typedef void coupon_rows_fn(void *arg, const struct coupon_row *rows, size_t n, const struct error *e);
 void coupon_read_all(struct store *s, coupon_rows_fn *done, void *arg); /* ascending by id */
 void coupon_read(struct store *s, const int64_t *ids, size_t n, coupon_rows_fn *done, void *arg);
+/* The first limit coupons behind an id: the whole table a piece at a time. */
+void coupon_read_page(struct store *s, int64_t after_id, size_t limit, coupon_rows_fn *done, void *arg);
 /* Create a coupon (rushctl coupon create). PERMANENT with SQLSTATE 23505 when the id is taken. id 0: the next
  * free one. */
 void coupon_create(struct store *s, const struct coupon_row *row,

@@ -15,6 +15,7 @@ struct completion {
         order_answer_fn *answer;
         coupon_accept_fn *accept;
         void (*status)(void *arg, const struct coupon_standing *st, const struct refusal *why);
+        void (*coupons)(void *arg, const struct error *e);
         void (*coupon)(void *arg, const struct coupon_row *row, const struct error *e);
         void (*user)(void *arg, const struct user_row *row, const struct error *e);
         void (*user_coupons)(void *arg, const struct user_coupon_row *rows, size_t n, const struct error *e);
@@ -207,6 +208,17 @@ void coupon_cache_get(struct coupon_cache *cache, int64_t coupon_id,
     struct completion *c = complete(run_coupon, arg);
     c->done.coupon = done;
     c->id = coupon_id;
+}
+
+static void run_coupons(struct completion *c)
+{
+    c->done.coupons(c->arg, &fake.error);
+}
+
+void coupon_cache_get_all(struct coupon_cache *cache, void (*done)(void *arg, const struct error *e),
+                          void *arg)
+{
+    complete(run_coupons, arg)->done.coupons = done;
 }
 
 const struct coupon_row *coupon_cache_all(struct coupon_cache *c, size_t *n)

@@ -14,6 +14,8 @@ struct rows_op {
     int64_t *ids;
     size_t n;
     bool all;
+    int64_t after; /* of a page; limit 0: no page */
+    size_t limit;
     coupon_rows_fn *done;
     void *arg;
     struct coupon_row *rows;
@@ -28,7 +30,7 @@ static int compare_rows(const void *a, const void *b)
 
 static bool wanted(const struct rows_op *o, int64_t id)
 {
-    bool found = o->all;
+    bool found = o->all && id > o->after;
     for (size_t i = 0; i < o->n; i++)
         found = found || o->ids[i] == id;
     return found;
@@ -53,6 +55,9 @@ static void rows_apply(struct fake_op *op)
                                                       .valid_to_us = c->valid_to_us};
     }
     qsort(o->rows, o->nrows, sizeof *o->rows, compare_rows);
+    if (o->limit && o->nrows > o->limit)
+        o->nrows = o->limit;
+    s->coupon_rows += o->nrows;
 }
 
 static void rows_answer(struct fake_op *op, const struct error *e)
@@ -68,27 +73,28 @@ static void rows_done(struct fake_op *op)
     mem_free(o->rows);
 }
 
-static void read_rows(struct store *s, const int64_t *ids, size_t n, bool all, coupon_rows_fn *done,
-                      void *arg)
+static void read_rows(struct store *s, struct rows_op want, coupon_rows_fn *done, void *arg)
 {
-    struct rows_op *o = mem_zalloc(sizeof *o);
-    *o = (struct rows_op){.op = {.apply = rows_apply, .answer = rows_answer, .done = rows_done},
-                          .ids = mem_dup(ids, n * sizeof *ids),
-                          .n = n,
-                          .all = all,
-                          .done = done,
-                          .arg = arg};
+    struct rows_op *o = mem_dup(&want, sizeof want);
+    o->op = (struct fake_op){.apply = rows_apply, .answer = rows_answer, .done = rows_done};
+    o->done = done;
+    o->arg = arg;
     fake_start(s, FAKE_COUPON_READ, &o->op);
 }
 
 void coupon_read_all(struct store *s, coupon_rows_fn *done, void *arg)
 {
-    read_rows(s, NULL, 0, true, done, arg);
+    read_rows(s, (struct rows_op){.all = true, .after = INT64_MIN}, done, arg);
 }
 
 void coupon_read(struct store *s, const int64_t *ids, size_t n, coupon_rows_fn *done, void *arg)
 {
-    read_rows(s, ids, n, false, done, arg);
+    read_rows(s, (struct rows_op){.ids = mem_dup(ids, n * sizeof *ids), .n = n}, done, arg);
+}
+
+void coupon_read_page(struct store *s, int64_t after_id, size_t limit, coupon_rows_fn *done, void *arg)
+{
+    read_rows(s, (struct rows_op){.all = true, .after = after_id, .limit = limit}, done, arg);
 }
 
 struct create_op {

@@ -230,6 +230,7 @@ struct store {
     FAKE_LIST(struct fake_user) users;
     FAKE_LIST(struct fake_product) products;
     FAKE_LIST(struct fake_coupon) coupons;
+    size_t coupon_rows; /* that reads of coupons handed over */
     FAKE_LIST(struct fake_user_coupon) user_coupons;
     FAKE_LIST(struct fake_request) requests;
     int64_t decisions;

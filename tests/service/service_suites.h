@@ -11,6 +11,7 @@ Suite *coupon_issue_plan_suite(void);
 Suite *platform_suite(void);
 Suite *coupon_issue_suite(void);
 Suite *coupon_accept_suite(void);
+Suite *coupon_cache_suite(void);
 Suite *coupon_drain_suite(void);
 Suite *coupon_drain_fault_suite(void);
 Suite *recovery_suite(void);
