@@ -3,7 +3,7 @@
 -- (The oldest rushd, by the schema version that it brings, that works on this schema.)
 --
 -- Money is numeric(15,2), times are timestamptz. The database itself forbids the impossible: it is the last line of defence
--- behind the planner. fillfactor leaves room for HOT updates on the rows that every order touches, and no column that is
+-- behind the planner. fillfactor leaves room for HOT updates on the rows that every order touches, and no column of theirs that is
 -- updated is indexed. PostgreSQL 14 or newer: exact extract(epoch from ...).
 
 CREATE TABLE users (
@@ -99,15 +99,13 @@ CREATE TABLE user_coupons (
     CHECK ((status = 'USED') = (used_at IS NOT NULL))
 ) WITH (fillfactor = 80);
 ALTER SEQUENCE user_coupons_id_seq OWNED BY user_coupons.user_coupon_id;
-CREATE INDEX user_coupons_user ON user_coupons (user_id);
+CREATE INDEX user_coupons_user ON user_coupons (user_id, user_coupon_id);
 ALTER TABLE orders ADD FOREIGN KEY (user_coupon_id) REFERENCES user_coupons;
 -- A coupon pays for one order.
 CREATE UNIQUE INDEX orders_user_coupon ON orders (user_coupon_id) WHERE user_coupon_id IS NOT NULL;
 
 -- Every request for a coupon and its one decision. requested_at is its identity for ever. No foreign keys: a request for
--- a user or coupon that does not exist is decided FAILED and recorded as well. The open ones of a coupon are found through
--- the primary key: an index on outcome would make every decision a non-HOT update. A page has room for its rows and for the
--- decision of each: 68 and 100 bytes.
+-- a user or coupon that does not exist is decided FAILED and recorded as well.
 CREATE SEQUENCE coupon_decision_seq;
 CREATE TABLE coupon_requests (
     coupon_id      bigint NOT NULL,
@@ -123,7 +121,11 @@ CREATE TABLE coupon_requests (
     CHECK (isfinite(requested_at)),
     CHECK ((outcome IS NULL) = (decided_at IS NULL) AND (outcome IS NULL) = (decision IS NULL)),
     CHECK ((outcome = 'SUCCESS') = (user_coupon_id IS NOT NULL) OR outcome IS NULL)
-) WITH (fillfactor = 40);
+);
+-- The undecided ones in the order of their places: what lines are restored from, each minute on each node with the role queue,
+-- however many are decided. A request that comes with its decision is never in it; the decision of one that was written before
+-- (coupon.accept.durability=database) is a non-HOT update, some microseconds more.
+CREATE INDEX coupon_requests_open ON coupon_requests (coupon_id, requested_at, user_id) WHERE outcome IS NULL;
 
 -- The ledger. amount is signed: sum(amount) of a user is the balance. Every balance starts with a DEPOSIT row. No foreign keys
 -- here and in order_history_events: their rows come in the transaction that inserts the order and updates the balance, which
@@ -160,6 +162,10 @@ CREATE TABLE outbox (
     published    integer NOT NULL DEFAULT 0,
     error        text           -- a permanent publish error: the relay leaves the row alone
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+-- The relay asks each second for what is due: when brokers are away a million rows may wait for their next time. About one
+-- microsecond for each order.
+CREATE INDEX outbox_due ON outbox (available_at, order_id) WHERE error IS NULL;
+CREATE INDEX outbox_parked ON outbox (order_id) WHERE error IS NOT NULL;
 
 CREATE TABLE tx_tokens (
     token      uuid PRIMARY KEY,

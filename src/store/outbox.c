@@ -10,7 +10,7 @@ static const struct pg_statement st_claim = {
     "outbox_claim",
     "WITH due AS MATERIALIZED (SELECT order_id FROM outbox"
     " WHERE available_at <= now() AND error IS NULL AND order_id <> ALL ($4::bigint[])"
-    " ORDER BY order_id LIMIT $1::bigint FOR UPDATE SKIP LOCKED),"
+    " ORDER BY available_at, order_id LIMIT $1::bigint FOR UPDATE SKIP LOCKED),"
     " claimed AS (UPDATE outbox AS o SET attempts = o.attempts + 1, available_at = now()"
     " + LEAST($2::bigint * power(2, LEAST(o.attempts, 30)), $3::bigint) * interval '1 millisecond'"
     " FROM due WHERE o.order_id = due.order_id RETURNING o.order_id, o.payload, o.attempts, o.published)"

@@ -53,5 +53,6 @@ Suite *store_pg_order_suite(void);
 Suite *store_pg_issue_suite(void);
 Suite *store_pg_read_suite(void);
 Suite *store_pg_schema_suite(void);
+Suite *store_pg_growth_suite(void);
 
 #endif

@@ -238,7 +238,7 @@ START_TEST(a_redelivery_that_waited_sees_the_decision)
 }
 END_TEST
 
-START_TEST(deciding_uses_indexes_and_hot_updates)
+START_TEST(deciding_uses_indexes)
 {
     enum {
         N = 500
@@ -281,9 +281,9 @@ START_TEST(deciding_uses_indexes_and_hot_updates)
         sql_text("SELECT COALESCE(string_agg(relname || ' ' || seq_scan, ', '), '') FROM pg_stat_user_tables"
                  " WHERE seq_scan > 0"),
         "");
-    ck_assert_int_ge(
-        sql_i64("SELECT n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'coupon_requests'"),
-        N * 9 / 10);
+    /* A coupon's count is a HOT update; a request leaves the index of the open ones. */
+    ck_assert_int_eq(
+        sql_i64("SELECT n_tup_upd - n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'coupons'"), 0);
 }
 END_TEST
 
@@ -402,12 +402,9 @@ END_TEST
 
 Suite *store_pg_issue_suite(void)
 {
-    const TTest *const tests[] = {a_batch_is_decided,
-                                  a_decision_is_never_made_twice,
-                                  a_redelivery_that_waited_sees_the_decision,
-                                  deciding_uses_indexes_and_hot_updates,
-                                  the_newest_request_counts,
-                                  requests_are_recorded_once};
+    const TTest *const tests[] = {
+        a_batch_is_decided,    a_decision_is_never_made_twice, a_redelivery_that_waited_sees_the_decision,
+        deciding_uses_indexes, the_newest_request_counts,      requests_are_recorded_once};
     Suite *s = suite_create("store_pg_issue");
     TCase *tc = tcase_create("issue_tx");
     tcase_set_timeout(tc, 60);

@@ -6,5 +6,5 @@
 int main(void)
 {
     return check_main((Suite *[]){store_pg_schema_suite(), store_pg_order_suite(), store_pg_issue_suite(),
-                                  store_pg_read_suite(), NULL});
+                                  store_pg_read_suite(), store_pg_growth_suite(), NULL});
 }
