@@ -3,7 +3,11 @@
  * flattered). Knows nothing of rushd but its routes.
  *
  *   bench_load --port P --case NAME [--connections 64] [--seconds 10] [--warmup 2] [--rate N] [--pipeline 1]
- *              [--users FIRST:COUNT] [--products COUNT] [--coupon ID] [--path PATH] [--cpu NAME:PID]... [--pending N]
+ *              [--users FIRST:COUNT] [--stride N] [--products COUNT] [--coupon ID] [--path PATH] [--cpu NAME:PID]... [--pending N]
+ *              [--requests N]
+ *
+ * Users follow each other in steps of --stride, so that neighbours of one batch lie far apart in a large table. A PATH may hold
+ * {user} and {product}: the next user, any product. --requests ends the run after so many answers, whatever --seconds says.
  *
  * --pending with --rate: a connection with so many unanswered requests does not ask, and latency counts from the sending.
  *
@@ -62,7 +66,7 @@ static struct {
     int port, connections, pipeline, pending;
     double seconds, warmup, rate;
     const char *name, *path;
-    int64_t first_user, users, products, coupon;
+    int64_t first_user, users, stride, products, coupon, requests;
 } cfg = {.connections = 64,
          .pipeline = 1,
          .pending = PIPELINE_MAX,
@@ -72,6 +76,7 @@ static struct {
          .path = "/actuator/health/liveness",
          .first_user = 1,
          .users = 100000,
+         .stride = 1,
          .products = 1,
          .coupon = 1};
 
@@ -129,9 +134,28 @@ static double percentile(const struct latencies *l, double p)
 
 static int64_t user_counter;
 
+/* GET a path with its placeholders filled. */
+static size_t put_get(char *out, size_t room, int64_t user)
+{
+    size_t n = (size_t)snprintf(out, room, "GET ");
+    for (const char *p = cfg.path; *p && n + 64 < room;) {
+        if (strncmp(p, "{user}", 6) == 0) {
+            n += (size_t)snprintf(out + n, room - n, "%lld", (long long)user);
+            p += 6;
+        } else if (strncmp(p, "{product}", 9) == 0) {
+            n += (size_t)snprintf(out + n, room - n, "%lld",
+                                  (long long)(1 + (int64_t)(next_random() % (uint64_t)cfg.products)));
+            p += 9;
+        } else {
+            out[n++] = *p++;
+        }
+    }
+    return n + (size_t)snprintf(out + n, room - n, " HTTP/1.1\r\nHost: bench\r\n\r\n");
+}
+
 static size_t put_request(char *out, size_t room)
 {
-    int64_t user = cfg.first_user + user_counter++ % cfg.users;
+    int64_t user = cfg.first_user + user_counter++ * cfg.stride % cfg.users;
     if (strcmp(cfg.name, "orders") == 0) {
         char body[512];
         int n = snprintf(body, sizeof body, "{\"userId\":%lld,\"orderItems\":[", (long long)user);
@@ -155,7 +179,7 @@ static size_t put_request(char *out, size_t room)
         return (size_t)snprintf(
             out, room, "GET /api/coupons/%lld/issue/status?userId=%lld HTTP/1.1\r\nHost: bench\r\n\r\n",
             (long long)cfg.coupon, (long long)user);
-    return (size_t)snprintf(out, room, "GET %s HTTP/1.1\r\nHost: bench\r\n\r\n", cfg.path);
+    return put_get(out, room, user);
 }
 
 /* --- connections --- */
@@ -296,7 +320,8 @@ static void send_due(struct connection *all, int64_t start, int64_t *sent, int64
 static void run(struct connection *all, double seconds)
 {
     int64_t start = now_us(), end = start + (int64_t)(seconds * 1e6), sent = 0, told = start;
-    for (int64_t now = start; now < end; now = now_us()) {
+    for (int64_t now = start; now < end && !(cfg.requests && taken.samples >= (uint64_t)cfg.requests);
+         now = now_us()) {
         struct epoll_event events[256];
         if (cfg.rate > 0)
             send_due(all, start, &sent, now);
@@ -449,6 +474,10 @@ static void parse(int argc, char **argv)
             cfg.rate = atof(v);
         else if (!strcmp(o, "--pending"))
             cfg.pending = atoi(v);
+        else if (!strcmp(o, "--requests"))
+            cfg.requests = atoll(v);
+        else if (!strcmp(o, "--stride"))
+            cfg.stride = atoll(v);
         else if (!strcmp(o, "--products"))
             cfg.products = atoll(v);
         else if (!strcmp(o, "--coupon"))
@@ -464,7 +493,7 @@ static void parse(int argc, char **argv)
         }
     }
     if (!cfg.port || cfg.pipeline < 1 || cfg.pipeline > PIPELINE_MAX || cfg.pending < 1 ||
-        cfg.pending > PIPELINE_MAX || cfg.users < 1 || cfg.products < 1) {
+        cfg.pending > PIPELINE_MAX || cfg.users < 1 || cfg.stride < 1 || cfg.products < 1) {
         fprintf(stderr, "bench_load: --port is needed; --pipeline and --pending are 1 to %d\n", PIPELINE_MAX);
         exit(64);
     }
