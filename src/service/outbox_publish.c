@@ -26,7 +26,7 @@ LOG_DEFINE(log_outbox, "rushd.outbox");
 #define ORDER_TOPICS  3 /* EVENT_ORDER_COMPLETED .. EVENT_DATA_PLATFORM */
 #define DELETE_BATCH  500
 #define CLAIM_BATCH   500
-#define CLAIM_BASE_MS 30000
+#define CLAIM_BASE_MS 30000 /* well above the delivery time-out: by then a living node has its reports */
 #define CLAIM_MAX_MS  600000
 #define STATE_TICKS   5 /* seconds between readings of the table's state */
 #define RETRY_SEND_MS 20

@@ -59,7 +59,7 @@ void pool_reopen(void)
 {
     pg_pool_free(pool);
     pool = pg_pool_new(loop, &config);
-    ck_assert(loop_run_until(loop, pool_is_ready, NULL, 5000));
+    ck_assert(loop_run_until(loop, pool_is_ready, NULL, 15000));
 }
 
 struct pg_proxy *pool_through_proxy(void)
