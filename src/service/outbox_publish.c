@@ -352,6 +352,8 @@ static void on_claimed(void *arg, const struct outbox_row *rows, size_t n, const
         log_debug(&log_outbox, "claim failed", LOG_ERR(e));
         return;
     }
+    if (!p->relay_run) /* no longer ours to relay: the rows are due again for whoever does */
+        return;
     for (size_t i = 0; i < n; i++)
         publish(p, rows[i].order_id, (struct slice){rows[i].payload, rows[i].size}, NULL, rows[i].published,
                 true);

@@ -274,6 +274,125 @@ START_TEST(the_relay_catches_up)
 }
 END_TEST
 
+/* --- answers that fail or are lost ---------------------------------------------------------------------------------------- */
+
+static const enum fake_outcome bad[] = {FAKE_RETRIABLE, FAKE_PERMANENT, FAKE_UNKNOWN_DONE, FAKE_UNKNOWN_LOST};
+
+/* Rows that were claimed and never told are due again later, the others at once. */
+START_TEST(a_claim_without_an_answer)
+{
+    for (int i = 1; i <= 600; i++)
+        commit(i, 1);
+    fake_loop_pass(b->loop, 31000);
+    fake_fail(b->store, FAKE_OUTBOX_CLAIM, bad[_i], 1);
+    outbox_relay_run(b->outbox, true);
+    fake_loop_pass(b->loop, bad[_i] == FAKE_UNKNOWN_DONE ? 35000 : 3000);
+    ck_assert_uint_eq(b->store->outbox.n, 0);
+    ck_assert_uint_eq(b->sink->messages.n, 1800);
+}
+END_TEST
+
+/* The rows of reported orders are deleted some time, and nobody publishes them again before. */
+START_TEST(a_delete_without_an_answer)
+{
+    outbox_relay_run(b->outbox, true);
+    fake_fail(b->store, FAKE_OUTBOX_DELETE, bad[_i], 40);
+    for (int i = 1; i <= 10; i++)
+        publish(i, 1);
+    fake_loop_pass(b->loop, 38000);
+    for (int i = 11; i <= 20; i++)
+        publish(i, 1);
+    fake_loop_pass(b->loop, 60000);
+    ck_assert_uint_eq(b->store->outbox.n, 0);
+    ck_assert_uint_eq(b->sink->messages.n, 60);
+}
+END_TEST
+
+/* The relay finds the order again, and parks it again. */
+START_TEST(a_park_without_an_answer)
+{
+    outbox_relay_run(b->outbox, true);
+    b->sink->decide = permanent;
+    fake_fail(b->store, FAKE_OUTBOX_PARK, bad[_i], 1);
+    publish(5, 1);
+    fake_loop_pass(b->loop, 100000);
+    ck_assert_ptr_nonnull(b->store->outbox.at[0].parked);
+    ck_assert_uint_eq(b->sink->sends, bad[_i] == FAKE_UNKNOWN_DONE ? 3 : 6);
+}
+END_TEST
+
+/* Local mode: what is not marked is done again; handlers know what they did. */
+START_TEST(a_mark_without_an_answer)
+{
+    outbox_publisher_free(b->outbox);
+    publisher(true, 20000);
+    outbox_relay_run(b->outbox, true);
+    b->sink->holding = true;
+    fake_fail(b->store, FAKE_OUTBOX_MARK, bad[_i], 1);
+    publish(5, 1);
+    fake_loop_settle(b->loop);
+    fake_sink_report(b->sink, 0, EVENT_DELIVERED, true); /* its mark fails */
+    fake_sink_report(b->sink, 1, EVENT_DELIVERED, true);
+    fake_sink_report(b->sink, 2, EVENT_NOT_DELIVERED, false);
+    b->sink->holding = false;
+    fake_loop_pass(b->loop, 100000);
+    ck_assert_uint_eq(b->store->outbox.n, 0);
+    ck_assert_uint_eq(b->sink->sends, bad[_i] == FAKE_UNKNOWN_DONE ? 4 : 5);
+}
+END_TEST
+
+START_TEST(a_state_without_an_answer)
+{
+    fake_fail(b->store, FAKE_OUTBOX_STATE, bad[_i], 3);
+    commit(5, 1);
+    fake_loop_pass(b->loop, 40000);
+    ck_assert_int_ge(outbox_oldest_age_ms(b->outbox), 30000);
+}
+END_TEST
+
+/* The answer comes when this node no longer relays: whoever does finds the rows when they are due again. */
+START_TEST(a_claim_that_comes_too_late)
+{
+    commit(5, 1);
+    fake_loop_pass(b->loop, 31000);
+    fake_fail(b->store, FAKE_OUTBOX_CLAIM, FAKE_HELD, 1);
+    outbox_relay_run(b->outbox, true);
+    fake_loop_pass(b->loop, 1100);
+    if (_i)
+        outbox_publisher_drain(b->outbox, 10000, on_flag, &b->drained);
+    else
+        outbox_relay_run(b->outbox, false);
+    fake_loop_pass(b->loop, 100);
+    fake_release(b->store, FAKE_OUTBOX_CLAIM);
+    fake_loop_pass(b->loop, 60000);
+    ck_assert_uint_eq(b->sink->sends, 0);
+    ck_assert_int_eq(b->drained, _i);
+    if (_i)
+        return;
+    outbox_relay_run(b->outbox, true);
+    fake_loop_pass(b->loop, 3000);
+    ck_assert_uint_eq(b->sink->sends, 3);
+    ck_assert_uint_eq(b->store->outbox.n, 0);
+}
+END_TEST
+
+/* Two nodes relay one table: each row is published by one of them. */
+START_TEST(two_relays)
+{
+    const struct outbox_publisher_config cfg = {MSG_DOCUMENTED, false, 20000};
+    struct outbox_publisher *other = outbox_publisher_new(b->loop, b->store, fake_sink_port(b->sink), &cfg);
+    for (int i = 1; i <= 3000; i++)
+        commit(i, 1);
+    fake_loop_pass(b->loop, 31000);
+    outbox_relay_run(b->outbox, true);
+    outbox_relay_run(other, true);
+    fake_loop_pass(b->loop, 3000);
+    ck_assert_uint_eq(b->store->outbox.n, 0);
+    ck_assert_uint_eq(b->sink->messages.n, 9000);
+    outbox_publisher_free(other);
+}
+END_TEST
+
 START_TEST(orders_beyond_the_bound_wait_for_the_relay)
 {
     outbox_publisher_free(b->outbox);
@@ -424,6 +543,13 @@ Suite *outbox_suite(void)
     tcase_add_test(t, the_relay_skips_what_is_reported);
     tcase_add_test(t, the_relay_serves_what_another_node_left);
     tcase_add_test(t, the_relay_catches_up);
+    tcase_add_loop_test(t, a_claim_without_an_answer, 0, 4);
+    tcase_add_loop_test(t, a_delete_without_an_answer, 0, 4);
+    tcase_add_loop_test(t, a_park_without_an_answer, 0, 4);
+    tcase_add_loop_test(t, a_mark_without_an_answer, 0, 4);
+    tcase_add_loop_test(t, a_state_without_an_answer, 0, 4);
+    tcase_add_loop_test(t, a_claim_that_comes_too_late, 0, 2);
+    tcase_add_test(t, two_relays);
     tcase_add_test(t, orders_beyond_the_bound_wait_for_the_relay);
     tcase_add_test(t, marks_per_topic);
     tcase_add_test(t, events_survive_crash);

@@ -9,6 +9,7 @@ Suite *order_suite(void);
 Suite *outbox_suite(void);
 Suite *coupon_issue_plan_suite(void);
 Suite *platform_suite(void);
+Suite *ranking_suite(void);
 Suite *coupon_issue_suite(void);
 Suite *coupon_accept_suite(void);
 Suite *coupon_cache_suite(void);
