@@ -4,11 +4,12 @@
  *
  *   bench_load --port P --case NAME [--connections 64] [--seconds 10] [--warmup 2] [--rate N] [--pipeline 1]
  *              [--users FIRST:COUNT] [--stride N] [--products COUNT] [--coupon ID] [--path PATH] [--cpu NAME:PID]... [--pending N]
- *              [--requests N]
+ *              [--requests N] [--once 1]
  *
  * Users follow each other in steps of --stride, so that neighbours of one batch lie far apart in a large table. A PATH may hold
  * {user} and {product}: the next user, any product. --requests ends the run after so many answers, whatever --seconds says.
  *
+ * --once: each connection asks once and stays open and idle until the end.
  * --pending with --rate: a connection with so many unanswered requests does not ask, and latency counts from the sending.
  *
  * Prints one JSON object: requests, rate, statuses, latency percentiles in ms, the histogram behind them, and per request the
@@ -59,11 +60,11 @@ struct connection {
     size_t in_len, out_len, out_pos;
     int64_t due[PIPELINE_MAX]; /* instants that the pending answers are measured from */
     int first, pending;
-    bool wants_write;
+    bool wants_write, asked;
 };
 
 static struct {
-    int port, connections, pipeline, pending;
+    int port, connections, pipeline, pending, once;
     double seconds, warmup, rate;
     const char *name, *path;
     int64_t first_user, users, stride, products, coupon, requests;
@@ -278,8 +279,9 @@ static void take_answers(struct connection *c, int64_t now)
 /* Closed loop: keep the pipeline of each connection full. */
 static void refill(struct connection *c, int64_t now)
 {
-    if (cfg.rate > 0)
+    if (cfg.rate > 0 || (cfg.once && c->asked))
         return;
+    c->asked = true;
     while (c->pending < cfg.pipeline && c->out_len + 1024 < BUFFER)
         ask(c, now);
     flush_out(c);
@@ -478,6 +480,8 @@ static void parse(int argc, char **argv)
             cfg.requests = atoll(v);
         else if (!strcmp(o, "--stride"))
             cfg.stride = atoll(v);
+        else if (!strcmp(o, "--once"))
+            cfg.once = atoi(v);
         else if (!strcmp(o, "--products"))
             cfg.products = atoll(v);
         else if (!strcmp(o, "--coupon"))

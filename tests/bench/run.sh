@@ -2,19 +2,21 @@
 # `make bench`: measures rushd on services of its own (durable settings) beside a yardstick for each case, in the same run.
 #
 #   tests/bench/run.sh SRCDIR BUILDDIR [CASE...]      CASE: http http-pipelined orders-hot orders-spread coupon-redis
-#                                                     coupon-database refuse issue status overload memory start; default: all
+#                                                     coupon-database refuse issue first-result status curve overload memory
+#                                                     connections start; default: all
 #
 # BENCH_SECONDS (10) per repetition, BENCH_REPEAT (3) repetitions, BENCH_CONNECTIONS (64). The load runs on the same cores as
 # the services and rushd. Kafka is the cluster in rushd's process unless RUSHD_TEST_KAFKA names brokers. Prints one table and
 # writes it as bench.json and bench.html into BUILDDIR. Absolute figures belong to the machine; ratios compare two things of
-# one run.
+# one run. CPU is user and system time of each process in microseconds per answer, load generator included.
 set -u
 src=$(cd "$1" && pwd) build=$(cd "$2" && pwd)
 shift 2
-cases=${*:-http http-pipelined orders-hot orders-spread coupon-redis coupon-database refuse issue status overload memory start}
+cases=${*:-http http-pipelined orders-hot orders-spread coupon-redis coupon-database refuse issue first-result status curve overload memory connections start}
 seconds=${BENCH_SECONDS:-10} repeat=${BENCH_REPEAT:-3} connections=${BENCH_CONNECTIONS:-64}
 . "$src/tests/support/packages.sh"
 . "$src/tests/support/services.sh"
+. "$src/tests/bench/cpu.sh"
 
 services_open || exit 1
 work=$SERVICES_DIR/bench
@@ -28,12 +30,23 @@ field() { sed -n "s/.*\"$2\":\([0-9.]*\).*/\1/p" "$1"; }
 median() { sort -n | awk '{ v[NR] = $1 } END { print NR ? v[int((NR + 1) / 2)] : 0 }'; }
 spread() { sort -n | awk '{ v[NR] = $1 } END { if (NR && v[int((NR + 1) / 2)] > 0) printf "%.0f", 100 * (v[NR] - v[1]) / v[int((NR + 1) / 2)]; else print 0 }'; }
 div() { awk -v a="$1" -v b="$2" 'BEGIN { if (b > 0) printf "%.2f", a / b; else print 0 }'; }
+# The p-th fraction of the turns of a node's loop took at most so many seconds, as its histogram tells.
+turn_p() {
+    curl -s "http://127.0.0.1:$port/actuator/prometheus" | sed -n 's/^rushd_loop_turn_seconds_bucket{le="\([^"]*\)"} /\1 /p' |
+        awk -v p="$1" '{ le[NR] = $1; n[NR] = $2 } END { for (i = 1; i <= NR; i++) if (n[i] >= p * n[NR]) { print le[i]; exit } }'
+}
 # row CASE UNIT VALUE SPREAD% P50 P99 YARDSTICK YARDSTICK-VALUE TARGET-RATIO
 row() {
     ratio=$(div "$3" "$8")
     verdict=$(awk -v r="$ratio" -v t="$9" 'BEGIN { print (t == "-" ? "-" : (r >= t ? "met" : "missed")) }')
-    echo "$1|$2|$3|$4|$5|$6|$7|$8|$ratio|$9|$verdict" >>"$rows"
-    say "$1: $3 $2, ratio $ratio of $7, target $9: $verdict"
+    echo "$1|$2|$3|$4|$5|$6|$7|$8|$ratio|$9|$verdict|${m_p999:--}|${m_cpu:--}" >>"$rows"
+    say "$1: $3 $2, ratio $ratio of $7, target $9: $verdict; CPU us: ${m_cpu:--}"
+}
+# bound CASE UNIT VALUE WHAT LIMIT: a row that is good when the value is not above the limit.
+bound() {
+    verdict=$(awk -v v="$3" -v l="$5" 'BEGIN { print (v <= l ? "met" : "missed") }')
+    echo "$1|$2|$3|-|-|-|$4|-|-|-|$verdict|-|-" >>"$rows"
+    say "$1: $3 $2, $4: $verdict"
 }
 
 # ------------------------------------------------------------------------------------------------ the node
@@ -53,15 +66,20 @@ CONF
     # shellcheck disable=SC2086
     "$build/src/app/rushd" -c "$work/rushd.conf" $set_args 2>"$work/$node_name.log" &
     node_pid=$!
+    watched="--cpu rushd:$node_pid --cpu postgres:$pg_pid --cpu redis:$redis_pid"
     wait_until 20 node_ready || { cat "$work/$node_name.log" >&2; exit 1; }
 }
 node_ready() { curl -sf -o /dev/null "http://127.0.0.1:$port/actuator/health/readiness"; }
-node_stop() { kill -TERM "$node_pid" 2>/dev/null && wait "$node_pid"; }
+node_stop() {
+    [ "$node_name" = start ] || turn_p 0.99 >>"$work/turns"
+    kill -TERM "$node_pid" 2>/dev/null && wait "$node_pid"
+}
 # load OUT ARGS...: one repetition.
 load() {
     load_out=$1
     shift
-    "$build/tests/bench/bench_load" --port "$port" --connections "$connections" --seconds "$seconds" "$@" >>"$load_out" || exit 1
+    # shellcheck disable=SC2086
+    "$build/tests/bench/bench_load" --port "$port" --connections "$connections" --seconds "$seconds" $watched "$@" >>"$load_out" || exit 1
     tail -n 1 "$load_out" | grep -q '"statuses":{"20[02]":[0-9]*}' || tail -n 1 "$load_out" | sed 's/,"histogram.*/}/' >&2
 }
 
@@ -82,6 +100,7 @@ invariants() {
 say "starting PostgreSQL (durable) and Redis (AOF every second)"
 port=$(port_find)
 pg_start durable "$(port_find)" && redis_start durable "$(port_find)" || exit 1
+pg_pid=$(cut -d ' ' -f 1 "$SERVICES_DIR/pids/pg") redis_pid=$(cut -d ' ' -f 1 "$SERVICES_DIR/pids/redis")
 pg_sql -d "$(pg_url postgres)" -c 'CREATE DATABASE bench'
 pg_sql -d "$(pg_url postgres)" -c 'CREATE DATABASE yard'
 "$build/src/ctl/rushctl" --set "datasource.url=$(pg_url bench)" migrate >/dev/null || exit 1
@@ -91,7 +110,7 @@ INSERT INTO balances SELECT g, 1000000000, now() FROM generate_series(1, 100000)
 INSERT INTO user_balance_tx (user_id, tx_type, amount, balance_after) SELECT g, 'DEPOSIT', 1000000000, 1000000000 FROM generate_series(1, 100000) g;
 INSERT INTO products (id, name, category, current_price, stock) SELECT g, 'product ' || g, 'bench', 10, 1000000000 FROM generate_series(1, 1000) g;
 INSERT INTO coupons (coupon_id, name, discount_amount, max_issuance_count, valid_from, valid_to)
-    SELECT g, 'coupon ' || g, 10, CASE g WHEN 9 THEN 0 ELSE 1000000 END, now() - interval '1 day', now() + interval '30 days' FROM generate_series(1, 9) g;
+    SELECT g, 'coupon ' || g, 10, CASE g WHEN 9 THEN 0 ELSE 1000000 END, now() - interval '1 day', now() + interval '30 days' FROM generate_series(1, 10) g;
 SQL
 pg_sql -d "$(pg_url bench)" -c 'VACUUM ANALYZE'
 
@@ -129,7 +148,8 @@ yard_redis() {
     [ -n "${redis_rate:-}" ] && return
     sha=$(redis-cli -s "$REDIS_SOCKET" -n 1 SCRIPT LOAD "$(cat "$src/src/store/lua/coupon_add.lua")")
     for i in $(seq "$repeat"); do
-        redis-benchmark -s "$REDIS_SOCKET" --dbnum 1 -c 64 -n 200000 -r 100000 -q EVALSHA "$sha" 8 q t l p i s f r:__rand_int__ 1 10000000 90000 7 0 0 __rand_int__ 2>/dev/null |
+        redis-cli -s "$REDIS_SOCKET" -n 1 SET m 'run 1' >/dev/null
+        redis-benchmark -s "$REDIS_SOCKET" --dbnum 1 -c 64 -n 200000 -r 100000 -q EVALSHA "$sha" 9 q t l p i s f m r:__rand_int__ 1 10000000 90000 7 0 0 run __rand_int__ 2>/dev/null |
             tr '\r' '\n' | sed -n 's/.*: \([0-9.]*\) requests per second.*/\1/p' | tail -n 1
         redis-cli -s "$REDIS_SOCKET" -n 1 FLUSHDB >/dev/null
     done >"$work/redis"
@@ -154,11 +174,18 @@ measure() { # measure NAME ARGS...: repetitions into $work/NAME.json
     measure_name=$1
     shift
     say "$measure_name"
-    for i in $(seq "$repeat"); do load "$work/$measure_name.json" "$@"; done
+    for i in $(seq "${measure_times:-$repeat}"); do load "$work/$measure_name.json" "$@"; done
     m_rate=$(field "$work/$measure_name.json" rate | median)
     m_spread=$(field "$work/$measure_name.json" rate | spread)
     m_p50=$(field "$work/$measure_name.json" p50 | median)
     m_p99=$(field "$work/$measure_name.json" p99 | median)
+    m_p999=$(field "$work/$measure_name.json" p999 | median)
+    m_cpu=$(cpu_of "$work/$measure_name.json")
+}
+# Medians of the CPU per answer by process: "rushd 11 postgres 0 redis 0 load 10".
+cpu_of() {
+    for process in rushd postgres redis load; do echo "$process $(field "$1" "$process" | median)"; done |
+        awk '{ printf "%s%s %.0f", (NR > 1 ? " " : ""), $1, $2 }'
 }
 report() { row "$measure_name" "$1" "$m_rate" "$m_spread" "$m_p50" "$m_p99" "$2" "$3" "$4"; }
 
@@ -190,14 +217,12 @@ case_orders_spread() {
 # Users ask for a coupon they do not have yet: each repetition takes another one.
 case_coupon() { # case_coupon NAME DURABILITY FIRST-COUPON YARDSTICK VALUE TARGET
     node_start "$1" "coupon.accept.durability=$2" coupon.queue.interval=1h
-    say "$1"
-    for i in $(seq "$repeat"); do
-        "$build/tests/bench/bench_load" --port "$port" --connections "$connections" --case coupon --coupon $(($3 + i - 1)) \
-            --users 1:100000 --warmup 0 --seconds 2 >>"$work/$1.json"
+    long=$seconds seconds=2 # so that the users last
+    for round in $(seq "$repeat"); do
+        measure_times=1 measure "$1" --case coupon --coupon $(($3 + round - 1)) --users 1:100000 --warmup 0
     done
-    measure_name=$1
-    m_rate=$(field "$work/$1.json" rate | median) m_spread=$(field "$work/$1.json" rate | spread)
-    m_p50=$(field "$work/$1.json" p50 | median) m_p99=$(field "$work/$1.json" p99 | median)
+    unset measure_times
+    seconds=$long
     report requests/s "$4" "$5" "$6"
     node_stop
     redis-cli -s "$REDIS_SOCKET" FLUSHDB >/dev/null
@@ -232,13 +257,20 @@ case_issue() {
     node_stop
     redis-cli -s "$REDIS_SOCKET" DEL coupon:drain:8 >/dev/null
     waiting=$(redis-cli -s "$REDIS_SOCKET" ZCARD coupon:queue:8)
+    pg_before=$(cpu_tree_us "$pg_pid") redis_before=$(cpu_us "$redis_pid")
     node_start issue coupon.queue.window=20000
     wait_until 120 issue_done "$waiting" || say "issue: not all were decided in time"
     m_rate=$(pg_sql -d "$(pg_url bench)" -c "SELECT round(count(*) / GREATEST(extract(epoch FROM max(decided_at) - min(decided_at)), 0.001)) FROM coupon_requests WHERE coupon_id = 8")
-    measure_name=issue m_spread=0 m_p50=- m_p99=-
+    measure_name=issue m_spread=0 m_p50=- m_p99=- m_p999=- m_cpu=$(issue_cpu)
     report decisions/s "bare unnest INSERT" "$insert_rate" 0.2
     node_stop
     invariants issue
+}
+# CPU of a decision; the node's start is in it.
+issue_cpu() {
+    awk -v n="$waiting" -v rushd="$(cpu_us "$node_pid")" -v pg=$(($(cpu_tree_us "$pg_pid") - pg_before)) \
+        -v redis=$(($(cpu_us "$redis_pid") - redis_before)) \
+        'BEGIN { if (n > 0) printf "rushd %.0f postgres %.0f redis %.0f", rushd / n, pg / n, redis / n; else print "-" }'
 }
 issue_done() { [ "$(pg_sql -d "$(pg_url bench)" -c "SELECT count(*) FROM coupon_requests WHERE coupon_id = 8 AND outcome IS NOT NULL")" -ge "$1" ]; }
 # Ten times the connections ask for twice what the node did at its peak. The line is short, so that who is refused is seen; a
@@ -257,11 +289,63 @@ case_overload() {
     node_stop
     invariants overload
 }
+# From a request to its result, asked for every 10 ms, while nobody else is in line. The first one waits for the consumers to join.
+case_first_result() {
+    node_start first-result
+    for i in $(seq 0 $((repeat * 3))); do
+        from=$(date +%s%N)
+        curl -s -o /dev/null -X POST "http://127.0.0.1:$port/api/coupons/10/issue?userId=$((i + 1))"
+        wait_until 20 result_there $((i + 1))
+        [ "$i" = 0 ] || awk -v a="$from" -v b="$(date +%s%N)" 'BEGIN { printf "%.0f\n", (b - a) / 1e6 }'
+    done >"$work/first-result"
+    bound "first result" ms "$(sort -n "$work/first-result" | tail -n 1)" "1200 ms, the slowest of $((repeat * 3))" 1200
+    node_stop
+}
+result_there() {
+    sleep 0.01
+    curl -s "http://127.0.0.1:$port/api/coupons/10/issue/status?userId=$1" | grep -q '"status":"SUCCESS"'
+}
+# How long an order takes at a share of the node's peak: requests come at a fixed rate, whatever is unanswered.
+case_curve() {
+    node_start curve
+    measure curve-peak --case orders --users 1:100000
+    peak=$m_rate
+    for share in 10 25 50 70 85 100; do
+        measure_times=1 measure "curve-$share" --case orders --users 1:100000 --rate "$(div "$peak" "$(div 100 "$share")")"
+        echo "$share $m_rate $m_p50 $m_p99 $m_p999" >>"$work/curve"
+        [ $share != 70 ] || bound "orders at 70 % load" "ms p99" "$m_p99" "20 ms" 20
+    done
+    unset measure_times
+    node_stop
+    invariants curve
+}
+rss_kib() { sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\).*/\1/p' "/proc/$1/status"; }
+# What librdkafka takes by itself is not rushd's: a program that opens the same handles is measured beside it.
 case_memory() {
     node_start memory
-    sleep 2 # what starts with the node has started: consumers joined
-    kib=$(sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\).*/\1/p' "/proc/$node_pid/status")
-    echo "memory idle|MiB RSS|$(div "$kib" 1024)|0|-|-|16 MiB beyond librdkafka's|-|-|-|-" >>"$rows"
+    mkfifo "$work/stub"
+    "$build/tests/bench/kafka_stub" <"$work/stub" &
+    stub_pid=$!
+    exec 9>"$work/stub"
+    sleep 5 # consumers have joined
+    kib=$(rss_kib "$node_pid") stub_kib=$(rss_kib "$stub_pid")
+    exec 9>&-
+    wait "$stub_pid"
+    bound "memory idle" "MiB RSS" "$(div $((kib - stub_kib)) 1024)" "16 MiB beyond librdkafka ($(div "$kib" 1024) less $(div "$stub_kib" 1024))" 16
+    node_stop
+}
+# Connections that have asked once and stay.
+case_connections() {
+    ulimit -n "$(ulimit -Hn)"
+    n=$(($(ulimit -n) / 2 - 500))
+    [ "$n" -le 9000 ] || n=9000
+    node_start connections
+    before=$(rss_kib "$node_pid")
+    "$build/tests/bench/bench_load" --port "$port" --connections "$n" --once 1 --warmup 0 --seconds 6 >/dev/null &
+    idle_pid=$!
+    sleep 4
+    bound "$n idle connections" "KiB each" "$(div $(($(rss_kib "$node_pid") - before)) "$n")" "2 KiB" 2
+    wait "$idle_pid"
     node_stop
 }
 case_start() {
@@ -270,7 +354,7 @@ case_start() {
         sed -n 's/.*rushd is ready after \([0-9.]*\) s.*/\1/p' "$work/start.log"
         node_stop
     done | awk '{ print $1 * 1000 }' >"$work/start"
-    echo "start to ready|ms|$(median <"$work/start")|$(spread <"$work/start")|-|-|100 ms|-|-|-|-" >>"$rows"
+    bound "start to ready" ms "$(median <"$work/start")" "100 ms" 100
 }
 
 for c in $cases; do
@@ -283,9 +367,12 @@ for c in $cases; do
         coupon-database) case_coupon_database ;;
         refuse) case_refuse ;;
         issue) case_issue ;;
+        first-result) case_first_result ;;
         status) case_status ;;
+        curve) case_curve ;;
         overload) case_overload ;;
         memory) case_memory ;;
+        connections) case_connections ;;
         start) case_start ;;
         *) say "unknown case: $c"; exit 64 ;;
     esac
@@ -293,14 +380,24 @@ done
 
 # -------------------------------------------------------------------------------------------------- report
 
+[ ! -s "$work/turns" ] || bound "turn of the loop" "s p99" "$(sort -n "$work/turns" | tail -n 1)" "0.005 s, busy time, the worst of all nodes" 0.005
 machine="$(nproc) cores, $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), load on the same cores"
 printf '\n%s\n' "$machine"
 {
-    echo "case|unit|median|spread %|p50 ms|p99 ms|yardstick|its rate|ratio|target|"
+    echo "case|unit|median|spread %|p50 ms|p99 ms|yardstick|its rate|ratio|target|-|p99.9 ms|CPU us per answer"
     cat "$rows"
-} | awk -F'|' '{ printf "%-16s %-12s %10s %8s %8s %8s  %-30s %10s %6s %6s %s\n", $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 }'
+} | awk -F'|' '{ printf "%-19s %-12s %9s %8s %8s %8s %8s  %-30s %9s %6s %6s %-7s %s\n", $1, $2, $3, $4, $5, $6, $12, $7, $8, $9, $10, $11, $13 }'
 awk -F'|' -v machine="$machine" 'BEGIN { printf "{\"machine\":\"%s\",\"cases\":[", machine }
-    { printf "%s{\"case\":\"%s\",\"unit\":\"%s\",\"median\":\"%s\",\"spreadPercent\":\"%s\",\"p50\":\"%s\",\"p99\":\"%s\",\"yardstick\":\"%s\",\"yardstickRate\":\"%s\",\"ratio\":\"%s\",\"target\":\"%s\",\"verdict\":\"%s\"}", (NR > 1 ? "," : ""), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 }
+    { printf "%s{\"case\":\"%s\",\"unit\":\"%s\",\"median\":\"%s\",\"spreadPercent\":\"%s\",\"p50\":\"%s\",\"p99\":\"%s\",\"p999\":\"%s\",\"cpuUs\":\"%s\",\"yardstick\":\"%s\",\"yardstickRate\":\"%s\",\"ratio\":\"%s\",\"target\":\"%s\",\"verdict\":\"%s\"}", (NR > 1 ? "," : ""), $1, $2, $3, $4, $5, $6, $12, $13, $7, $8, $9, $10, $11 }
     END { print "]}" }' "$rows" >"$build/bench.json"
-awk -F'|' -v machine="$machine" -f "$src/tests/bench/report.awk" "$rows" >"$build/bench.html"
+# Beside the rows: "curve SHARE RATE P50 P99 P999" and, of the last repetition of each case, "latency CASE MS COUNT".
+{
+    [ ! -f "$work/curve" ] || sed 's/^/curve|/; s/ /|/g' "$work/curve"
+    for f in "$work"/*.json; do
+        [ -f "$f" ] || continue
+        tail -n 1 "$f" | sed -n 's/.*"histogram":\[\[\(.*\)\]\]}$/\1/p' | sed 's/\],\[/\
+/g' | sed "s/,/|/; s/^/latency|$(basename "$f" .json)|/"
+    done
+} >"$work/plots"
+awk -F'|' -v machine="$machine" -f "$src/tests/bench/report.awk" "$work/plots" "$rows" >"$build/bench.html"
 say "written: $build/bench.json, $build/bench.html"
