@@ -288,7 +288,7 @@ START_TEST(a_ranking_of_another_type_marks_nothing)
 {
     static const char *const prefixes[] = {
         "product:ranking:daily:", "product:ranking:recent3days:", "product:ranking:seen:"};
-    int64_t today = msg_date_day_of(contract_now_us());
+    int64_t today = msg_date_day_of(contract_now_us()), keys = raw_i64("DBSIZE");
     const struct ranking_sale s[] = {{10, 1, 0, 3, SOLD_AT(today - 1)}, {10, 2, 2, 4, SOLD_AT(today)}};
     struct buf day = BUF_INIT;
     msg_date_day(&day, today);
@@ -304,7 +304,7 @@ START_TEST(a_ranking_of_another_type_marks_nothing)
         ck_assert_int_eq(a.e.kind, ERROR_PERMANENT);
         ck_assert_str_eq(a.e.code, "WRONGTYPE");
         raw("DEL %s%s%s", prefixes[i], buf_str(&day), suffix);
-        ck_assert_int_eq(raw_i64("DBSIZE"), 0);
+        ck_assert_int_eq(raw_i64("DBSIZE"), keys);
     }
     count_sales(s, 2);
     ck_assert_str_eq(raw("ZSCORE product:ranking:recent3days:%s 10", buf_str(&day)), "7");
