@@ -262,12 +262,17 @@ static void send_members(struct line *l)
 
 /* --- taking --- */
 
+static bool is_nodata(const struct error *e)
+{
+    return e && strcmp(e->code, "NODATA") == 0;
+}
+
 static void on_taken(void *arg, const struct coupon_line_taken *taken, const struct error *e)
 {
     struct line *l = arg;
     l->state = LINE_IDLE;
     if (e && e->kind != ERROR_NONE) {
-        l->lost = l->lost || e->kind == ERROR_UNKNOWN || strcmp(e->code, "NODATA") == 0;
+        l->lost = l->lost || e->kind == ERROR_UNKNOWN || is_nodata(e);
         return;
     }
     if (!taken->owner) {
@@ -517,11 +522,23 @@ static void observe_tick(struct coupon_drain *d, bool ok)
                       clock_mono_us() - d->tick_started_us);
 }
 
+/* With everything else in Redis: what is outstanding comes in before a new epoch begins. */
+static void leases_are_lost(struct coupon_drain *d)
+{
+    int64_t id;
+    void *value;
+    size_t pos = 0;
+    while (map_next(d->lines, &pos, &id, &value))
+        ((struct line *)value)->lost = true;
+}
+
 static void on_lines(void *arg, const int64_t *coupon_ids, size_t n, const struct error *e)
 {
     struct coupon_drain *d = arg;
     d->listing = false;
     observe_tick(d, !e || e->kind == ERROR_NONE);
+    if (is_nodata(e))
+        leases_are_lost(d);
     if (!d->running || (e && e->kind != ERROR_NONE))
         return;
     for (size_t i = 0; i < n; i++)

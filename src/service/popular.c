@@ -1,6 +1,7 @@
 /* The popular products of the last days: order from the ranking in Redis, names, stock and amounts from PostgreSQL.
  *
- *   ranking   the best sellers (store/ranking)
+ *   ranking   the best sellers (store/ranking), if the mark beside it says that it is whole; else by the sales in PostgreSQL, which are
+ *             exact but cost it a sum over all products: Redis is away, or is being rebuilt
  *   products  and their sales, two statements side by side
  *   answer    everybody who asked meanwhile; the list is kept for a second */
 #include "base/clock.h"
@@ -8,6 +9,7 @@
 #include "loop/loop.h"
 #include "msg/msg_date.h"
 #include "service/sales.h"
+#include "store/redis_mark.h"
 
 #define FRESH_US 1000000
 
@@ -138,33 +140,85 @@ static void on_sales(void *arg, const struct product_sales_row *rows, size_t n, 
     finish(p);
 }
 
-static void on_top(void *arg, const struct ranking_entry *entries, size_t n, const struct error *e)
+static void first_day(const struct popular *p, struct buf *out)
+{
+    msg_date_day(out, msg_date_day_of(clock_real_us()) - (p->days - 1));
+}
+
+/* Room for so many best sellers. */
+static void keep_best(struct popular *p, size_t n)
+{
+    free_list(p->next, p->next ? p->nnext : 0);
+    p->next = mem_array(n, sizeof *p->next);
+    p->nnext = n;
+}
+
+static void read_details(struct popular *p)
+{
+    p->error = ERROR_INIT;
+    if (!p->nnext) {
+        p->missing = 1;
+        finish(p);
+        return;
+    }
+    int64_t *ids = mem_array(p->nnext, sizeof *ids);
+    for (size_t i = 0; i < p->nnext; i++)
+        ids[i] = p->next[i].product_id;
+    struct buf first = BUF_INIT;
+    first_day(p, &first);
+    p->missing = 2;
+    product_read(p->store, ids, p->nnext, on_products, p);
+    product_sales(p->store, ids, p->nnext, buf_str(&first), on_sales, p);
+    buf_free(&first);
+    mem_free(ids);
+}
+
+static void on_best(void *arg, const struct product_sales_row *rows, size_t n, const struct error *e)
 {
     struct popular *p = arg;
     if (e && e->kind != ERROR_NONE) {
         answer_waiting(p, e);
         return;
     }
-    p->next = mem_array(n, sizeof *p->next);
-    p->nnext = n;
-    p->error = ERROR_INIT;
-    if (!n) {
-        p->missing = 1;
-        finish(p);
+    keep_best(p, n);
+    for (size_t i = 0; i < n; i++) {
+        p->next[i].product_id = rows[i].product_id;
+        p->next[i].recent_count = rows[i].recent_quantity;
+    }
+    read_details(p);
+}
+
+static void ask_database(struct popular *p)
+{
+    struct buf first = BUF_INIT;
+    first_day(p, &first);
+    product_top(p->store, buf_str(&first), (size_t)p->size, on_best, p);
+    buf_free(&first);
+}
+
+static void on_mark(void *arg, const struct redis_mark *m, const struct error *e)
+{
+    struct popular *p = arg;
+    if ((e && e->kind != ERROR_NONE) || m->state != REDIS_MARK_WHOLE)
+        ask_database(p);
+    else
+        read_details(p);
+}
+
+/* Asked behind the list: what was emptied before is not whole then. */
+static void on_top(void *arg, const struct ranking_entry *entries, size_t n, const struct error *e)
+{
+    struct popular *p = arg;
+    if (e && e->kind != ERROR_NONE) {
+        ask_database(p);
         return;
     }
-    int64_t *ids = mem_array(n, sizeof *ids);
+    keep_best(p, n);
     for (size_t i = 0; i < n; i++) {
-        ids[i] = p->next[i].product_id = entries[i].product_id;
+        p->next[i].product_id = entries[i].product_id;
         p->next[i].recent_count = entries[i].quantity;
     }
-    struct buf first = BUF_INIT;
-    msg_date_day(&first, msg_date_day_of(clock_real_us()) - (p->days - 1));
-    p->missing = 2;
-    product_read(p->store, ids, n, on_products, p);
-    product_sales(p->store, ids, n, buf_str(&first), on_sales, p);
-    buf_free(&first);
-    mem_free(ids);
+    redis_mark_read(p->store, on_mark, p);
 }
 
 void popular_get(struct popular *p,

@@ -37,7 +37,8 @@ struct popular_product {
 };
 struct popular;
 struct popular *popular_new(struct loop *l, struct store *s, int days, int size);
-/* From a copy at most one second old; requests that arrive while it is read share the reading. */
+/* From a copy at most one second old; requests that arrive while it is read share the reading. Redis is not needed: while it is away
+ * or not whole, PostgreSQL alone answers. */
 void popular_get(struct popular *p,
                  void (*done)(void *arg, const struct popular_product *list, size_t n, const struct error *e),
                  void *arg);

@@ -30,6 +30,11 @@ static const struct pg_statement st_product_sales = {
     SQL_US("max(last_order_at)")
     " FROM product_sales_daily WHERE product_id = ANY($1::bigint[]) GROUP BY product_id ORDER BY product_id"};
 
+static const struct pg_statement st_product_top = {
+    "product_top",
+    "SELECT product_id, 0, sum(quantity)::bigint, 0, 0, 0 FROM product_sales_daily WHERE day >= $1::date"
+    " GROUP BY product_id HAVING sum(quantity) > 0 ORDER BY 3 DESC, 1 LIMIT $2::bigint"};
+
 #define ORDER_COLUMNS                                                                                        \
     "SELECT o.id, o.user_id, o.user_coupon_id, o.total_amount, o.discounted_amount, o.discount_amount,"      \
     " o.status, " SQL_US("o.created_at")                                                                     \
@@ -157,11 +162,9 @@ void product_page(struct store *s, int64_t after_id, size_t limit, product_rows_
                (store_any_fn *)done, arg);
 }
 
-typedef void sales_fn(void *arg, const struct product_sales_row *rows, size_t n, const struct error *e);
-
 static void on_product_sales(struct store_call *c, const struct pg_result *r, const struct error *e)
 {
-    sales_fn *done = (sales_fn *)c->done;
+    product_sales_fn *done = (product_sales_fn *)c->done;
     if (e) {
         done(c->arg, NULL, 0, e);
         return;
@@ -182,12 +185,19 @@ static void on_product_sales(struct store_call *c, const struct pg_result *r, co
     mem_free(rows);
 }
 
-void product_sales(struct store *s, const int64_t *ids, size_t n, const char *first_day, sales_fn *done,
-                   void *arg)
+void product_sales(struct store *s, const int64_t *ids, size_t n, const char *first_day,
+                   product_sales_fn *done, void *arg)
 {
     struct pg_params *params = store_columns_ids(&s->columns, ids, n);
     store_param(params, first_day);
     store_read(s, &st_product_sales, params, on_product_sales, (store_any_fn *)done, arg);
+}
+
+void product_top(struct store *s, const char *first_day, size_t limit, product_sales_fn *done, void *arg)
+{
+    struct store_number most;
+    store_read(s, &st_product_top, PG_PARAMS(first_day, store_number(&most, (int64_t)limit)),
+               on_product_sales, (store_any_fn *)done, arg);
 }
 
 /* One row per line; lines of an order follow each other. */

@@ -51,11 +51,13 @@ struct product_sales_row {
     money total_amount, recent_amount;
     int64_t last_order_at_us; /* 0: never */
 };
+typedef void product_sales_fn(void *arg, const struct product_sales_row *rows, size_t n,
+                              const struct error *e);
 /* Sums of product_sales_daily: all days, and days from first_day ("yyyy-MM-dd") on. */
 void product_sales(struct store *s, const int64_t *ids, size_t n, const char *first_day,
-                   void (*done)(void *arg, const struct product_sales_row *rows, size_t n,
-                                const struct error *e),
-                   void *arg);
+                   product_sales_fn *done, void *arg);
+/* The best sellers of the days from first_day on by the same table, ties to the smaller id: product_id and recent_quantity. */
+void product_top(struct store *s, const char *first_day, size_t limit, product_sales_fn *done, void *arg);
 
 struct order_item_row {
     int64_t id, product_id;

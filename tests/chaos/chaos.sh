@@ -69,5 +69,8 @@ SQL
 # The node behind port $1 takes requests.
 chaos_ready() { curl -fs -m 2 -o /dev/null "http://127.0.0.1:$1/actuator/health/readiness"; }
 
+# The node consumes: what is published in its first seconds may time out otherwise, and lose its place.
+chaos_consumes() { curl -fs -m 2 "http://127.0.0.1:$1/actuator/health" | grep -q '"kafka":{"status":"UP"'; }
+
 # The process of pid file $1 is gone; for wait_until.
 chaos_gone() { ! process_lives "$SERVICES_DIR/pids/$1"; }

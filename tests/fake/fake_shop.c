@@ -1,6 +1,8 @@
 /* Users, products, orders and ledger as the GET routes and caches read them, from the rows of struct store. */
 #include "store/shop.h"
 
+#include <stdlib.h>
+
 #include "fake/fake_store.h"
 
 /* What all these reads have in common: ids or one id, a page, a callback of one of several kinds. */
@@ -141,8 +143,6 @@ void product_page(struct store *s, int64_t after_id, size_t limit, product_rows_
     fake_start(s, FAKE_PRODUCT_READ, &o->op);
 }
 
-typedef void sales_fn(void *arg, const struct product_sales_row *rows, size_t n, const struct error *e);
-
 /* The fake has no days: all sales are recent. */
 static void sales_answer(struct fake_op *op, const struct error *e)
 {
@@ -156,12 +156,44 @@ static void sales_answer(struct fake_op *op, const struct error *e)
             rows[n++] = (struct product_sales_row){sale->product_id, sale->quantity, sale->quantity,
                                                    sale->amount,     sale->amount,   s->opened_us};
     }
-    ((sales_fn *)o->done)(o->arg, rows, n, e);
+    ((product_sales_fn *)o->done)(o->arg, rows, n, e);
     mem_free(rows);
 }
 
-void product_sales(struct store *s, const int64_t *ids, size_t n, const char *first_day, sales_fn *done,
-                   void *arg)
+static int by_quantity(const void *x, const void *y)
+{
+    const struct product_sales_row *a = x, *b = y;
+    if (a->recent_quantity != b->recent_quantity)
+        return a->recent_quantity > b->recent_quantity ? -1 : 1;
+    return a->product_id < b->product_id ? -1 : a->product_id > b->product_id;
+}
+
+static void top_answer(struct fake_op *op, const struct error *e)
+{
+    struct read_op *o = (struct read_op *)op;
+    struct store *s = op->store;
+    struct product_sales_row *rows = mem_array(s->sales.n, sizeof *rows);
+    for (size_t i = 0; i < s->sales.n; i++)
+        rows[i] = (struct product_sales_row){.product_id = s->sales.at[i].product_id,
+                                             .recent_quantity = s->sales.at[i].quantity};
+    qsort(rows, s->sales.n, sizeof *rows, by_quantity);
+    ((product_sales_fn *)o->done)(o->arg, e ? NULL : rows,
+                                  e                       ? 0
+                                  : o->limit < s->sales.n ? o->limit
+                                                          : s->sales.n,
+                                  e);
+    mem_free(rows);
+}
+
+void product_top(struct store *s, const char *first_day, size_t limit, product_sales_fn *done, void *arg)
+{
+    struct read_op *o = read_new(NULL, 0, top_answer, (void (*)(void))done, arg);
+    o->limit = limit;
+    fake_start(s, FAKE_SALES_TOP, &o->op);
+}
+
+void product_sales(struct store *s, const int64_t *ids, size_t n, const char *first_day,
+                   product_sales_fn *done, void *arg)
 {
     fake_start(s, FAKE_SALES_READ, &read_new(ids, n, sales_answer, (void (*)(void))done, arg)->op);
 }

@@ -26,6 +26,7 @@ const char *fake_call_name(enum fake_call call)
         [FAKE_USER_READ] = "USER_READ",
         [FAKE_PRODUCT_READ] = "PRODUCT_READ",
         [FAKE_SALES_READ] = "SALES_READ",
+        [FAKE_SALES_TOP] = "SALES_TOP",
         [FAKE_ORDER_READ] = "ORDER_READ",
         [FAKE_HISTORY_READ] = "HISTORY_READ",
         [FAKE_OUTBOX_CLAIM] = "OUTBOX_CLAIM",

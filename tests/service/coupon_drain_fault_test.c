@@ -241,6 +241,28 @@ START_TEST(redis_is_emptied_in_the_middle)
 }
 END_TEST
 
+/* What was handed over before the loss is waited for: a new epoch would send it again, perhaps behind others. */
+START_TEST(redis_is_emptied_while_reports_are_awaited)
+{
+    ground.b->sink->holding = true;
+    ground_ask(1, 1, 10);
+    ground_drain(0);
+    fake_loop_pass(ground.b->loop, 1100);
+    ck_assert_uint_eq(ground.b->sink->sends, 10);
+    fake_redis_lost(ground.b->store);
+    fake_loop_pass(ground.b->loop, 1000); /* only the list of lines is asked for */
+    fake_redis_marked(ground.b->store);
+    ground_ask(1, 1, 12); /* as if they had been put back, and two more */
+    fake_loop_pass(ground.b->loop, 2000);
+    ck_assert_uint_eq(ground.b->sink->sends, 10);
+    ground.b->sink->holding = false;
+    fake_sink_report_all(ground.b->sink, EVENT_DELIVERED, true);
+    ground_pass(3000);
+    ck_assert_uint_eq(ground_decided(1), 22); /* asked for anew, so under another identity */
+    ground_line_is(0, 0);
+}
+END_TEST
+
 /* A second node has taken what was rebuilt while the first still waits for reports: neither harms the other's members. */
 START_TEST(redis_is_emptied_and_drained_by_another)
 {
@@ -583,6 +605,7 @@ Suite *coupon_drain_fault_suite(void)
     tcase_add_test(t, one_node_drains_a_line);
     tcase_add_test(t, reports_of_an_older_epoch);
     tcase_add_test(t, redis_is_emptied_in_the_middle);
+    tcase_add_test(t, redis_is_emptied_while_reports_are_awaited);
     tcase_add_test(t, redis_is_emptied_and_drained_by_another);
     tcase_add_test(t, stop_waits_for_reports_and_gives_the_lease_up);
     tcase_add_test(t, stop_has_a_deadline);

@@ -17,5 +17,6 @@ Suite *coupon_drain_suite(void);
 Suite *coupon_drain_fault_suite(void);
 Suite *recovery_suite(void);
 Suite *dead_letter_suite(void);
+Suite *popular_suite(void);
 
 #endif

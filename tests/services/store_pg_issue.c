@@ -397,6 +397,17 @@ START_TEST(requests_are_recorded_once)
     struct latest l = request_of(4, 2, 1763900000123457);
     ck_assert(l.found && !l.row.decided && l.row.ticket == 2);
     ck_assert(!request_of(4, 2, 1763900000123456).found);
+    /* Open ones are taken back, a decided one and what is not there are left alone. */
+    sql_text(
+        "UPDATE coupon_requests SET outcome = 'FAILED', decision = 1, decided_at = now() WHERE ticket = 2"
+        " RETURNING ''");
+    struct outcome withdrawn = {0};
+    struct coupon_request_row gone[3] = {rows[0], rows[1], rows[1]};
+    gone[2].requested_at_us += 77;
+    coupon_request_withdraw(node.store, gone, ARRAY_LEN(gone), DEADLINE_MS, on_done, &withdrawn);
+    AWAIT_OK(&withdrawn);
+    ck_assert_int_eq(sql_i64("SELECT count(*) FROM coupon_requests"), 3);
+    ck_assert_int_eq(sql_i64("SELECT count(*) FROM coupon_requests WHERE ticket = 1"), 0);
 }
 END_TEST
 

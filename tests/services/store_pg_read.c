@@ -257,6 +257,13 @@ START_TEST(products_and_their_sales)
         " (2, '2026-11-01', 8, 1, to_timestamp(9))");
     READ(product_sales(node.store, (const int64_t[]){1, 2, 3}, 3, "2026-11-22", on_sales, NULL));
     SEEN("1 4/7 2000000000000723/725 12;2 0/8 100/0 9;");
+    sql("INSERT INTO product_sales_daily VALUES (3, '2026-11-21', 6, 1, to_timestamp(9)),"
+        " (4, '2026-11-21', 3, 1, to_timestamp(9)), (4, '2026-11-22', 3, 1, to_timestamp(9)),"
+        " (5, '2026-11-22', 0, 0, to_timestamp(9))");
+    READ(product_top(node.store, "2026-11-21", 5, on_sales, NULL)); /* ties to the smaller id */
+    SEEN("1 6/0 0/0 0;3 6/0 0/0 0;4 6/0 0/0 0;");
+    READ(product_top(node.store, "2026-11-01", 1, on_sales, NULL));
+    SEEN("2 8/0 0/0 0;");
 }
 END_TEST
 
