@@ -7,6 +7,8 @@
 #include "kafka/kafka_internal.h"
 
 #include <librdkafka/rdkafka_mock.h>
+#include <pthread.h>
+#include <signal.h>
 
 #include "base/queue.h"
 #include "base/random.h"
@@ -59,6 +61,17 @@ struct kafka_embedded {
 /* The running ones: a producer or consumer knows its cluster by the address only. */
 static LIST_HEAD(, kafka_embedded) clusters = LIST_HEAD_INITIALIZER(clusters);
 
+/* Unlike librdkafka's other threads the cluster's inherits our signals, and one that interrupts its poll() ends it. */
+static rd_kafka_mock_cluster_t *mock_new(rd_kafka_t *host)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    rd_kafka_mock_cluster_t *mock = rd_kafka_mock_cluster_new(host, 1);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return mock;
+}
+
 struct kafka_embedded *kafka_embedded_start(struct error *e)
 {
     char why[200];
@@ -71,7 +84,7 @@ struct kafka_embedded *kafka_embedded_start(struct error *e)
         error_set(e, ERROR_PERMANENT, "KAFKA_EMBEDDED", "embedded cluster: %s", why);
         return NULL;
     }
-    rd_kafka_mock_cluster_t *mock = rd_kafka_mock_cluster_new(host, 1);
+    rd_kafka_mock_cluster_t *mock = mock_new(host);
     if (!mock) {
         rd_kafka_destroy(host);
         error_set(e, ERROR_PERMANENT, "KAFKA_EMBEDDED",

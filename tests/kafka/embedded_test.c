@@ -1,4 +1,10 @@
 /* The account of the embedded cluster: unread messages are never overwritten. */
+#include <dirent.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "kafka_support.h"
 
 static void edit_no_wait(struct kafka_producer_config *cfg)
@@ -51,6 +57,35 @@ START_TEST(unread_messages_bound_the_producer)
 }
 END_TEST
 
+/* A signal that interrupted the cluster's thread would end the cluster. */
+START_TEST(signals_go_to_our_thread)
+{
+    struct bench *b = bench_new();
+    int others = 0;
+    char line[256], path[300];
+    DIR *dir = opendir("/proc/self/task");
+    ck_assert_ptr_nonnull(dir);
+    for (struct dirent *e; (e = readdir(dir));) {
+        if (e->d_name[0] == '.' || strtol(e->d_name, NULL, 10) == getpid())
+            continue;
+        snprintf(path, sizeof path, "/proc/self/task/%s/status", e->d_name);
+        FILE *f = fopen(path, "r");
+        ck_assert_ptr_nonnull(f);
+        while (fgets(line, sizeof line, f)) {
+            if (strncmp(line, "SigBlk:", 7) != 0)
+                continue;
+            unsigned long long blocked = strtoull(line + 7, NULL, 16);
+            ck_assert_msg(blocked >> (SIGTERM - 1) & 1 && blocked >> (SIGHUP - 1) & 1, "%s: %s", path, line);
+            others++;
+        }
+        fclose(f);
+    }
+    closedir(dir);
+    ck_assert_int_gt(others, 0);
+    bench_free(b);
+}
+END_TEST
+
 START_TEST(keys_go_where_java_puts_them)
 {
     struct bench *b = bench_new();
@@ -80,6 +115,7 @@ Suite *embedded_suite(void)
     tcase_set_timeout(t, 20);
     tcase_add_test(t, unread_messages_bound_the_producer);
     tcase_add_test(t, keys_go_where_java_puts_them);
+    tcase_add_test(t, signals_go_to_our_thread);
     suite_add_tcase(s, t);
     return s;
 }
