@@ -63,6 +63,12 @@ char *text(const char *format, ...)
     return e2e_keep(out);
 }
 
+int e2e_slowness(void)
+{
+    const char *factor = getenv("RUSHD_TEST_SLOWNESS");
+    return factor && atoi(factor) > 0 ? atoi(factor) : 1;
+}
+
 int64_t now_ms(void)
 {
     struct timespec t;
@@ -100,7 +106,7 @@ TCase *e2e_tcase(Suite *suite, const char *name, double timeout_s)
 {
     TCase *tcase = tcase_create(name);
     tcase_add_checked_fixture(tcase, e2e_test_begins, e2e_test_ends);
-    tcase_set_timeout(tcase, timeout_s);
+    tcase_set_timeout(tcase, timeout_s * e2e_slowness());
     suite_add_tcase(suite, tcase);
     return tcase;
 }

@@ -26,13 +26,16 @@ void *e2e_keep(void *memory);
 /* A formatted text, kept. */
 char *text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* How much slower than usual the nodes may be: RUSHD_TEST_SLOWNESS, by default 1. Deadlines of tests are that much longer. */
+int e2e_slowness(void);
+
 int64_t now_ms(void); /* monotonic */
 void pause_ms(int ms);
 
 /* Ask until the condition holds; at the deadline the test fails, naming the condition. */
 #define WAIT_UNTIL(seconds, condition)                                                                       \
     do {                                                                                                     \
-        int64_t wait_end_ = now_ms() + (int64_t)((seconds)*1000);                                            \
+        int64_t wait_end_ = now_ms() + (int64_t)((seconds)*1000 * e2e_slowness());                           \
         while (!(condition)) {                                                                               \
             ck_assert_msg(now_ms() < wait_end_, "after %s s still not: %s", #seconds, #condition);           \
             pause_ms(20);                                                                                    \

@@ -17,8 +17,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ANSWER_MS 20000
-#define FLOOD_MS  60000
+#define ANSWER_MS (20000 * e2e_slowness())
+#define FLOOD_MS  (60000 * e2e_slowness())
 
 /* --- reading answers -------------------------------------------------------------------------------------------------- */
 

@@ -70,11 +70,24 @@ void node_configure(const struct node *n, const char *extra)
     ck_assert_int_eq(fclose(f), 0);
 }
 
+/* The words of RUSHD_TEST_UNDER, a command that takes rushd as its argument (valgrind), then rushd itself. */
+static size_t command(const char **argv, size_t most)
+{
+    size_t argc = 0;
+    char *under = text("%s", getenv("RUSHD_TEST_UNDER") ? getenv("RUSHD_TEST_UNDER") : ""), *save = NULL;
+    for (char *word = strtok_r(under, " ", &save); word && argc < most; word = strtok_r(NULL, " ", &save))
+        argv[argc++] = word;
+    argv[argc++] = text("%s/src/app/rushd", e2e_env("RUSHD_TEST_BUILDDIR"));
+    return argc;
+}
+
 static void become_rushd(const struct node *n, const char *const *arguments)
 {
-    const char *argv[32] = {"rushd", "-c", n->file};
-    size_t argc = 3;
-    for (; arguments && *arguments && argc < 31; arguments++)
+    const char *argv[48] = {0};
+    size_t argc = command(argv, 24);
+    argv[argc++] = "-c";
+    argv[argc++] = n->file;
+    for (; arguments && *arguments && argc < 47; arguments++)
         argv[argc++] = *arguments;
     int log = open(n->log, O_WRONLY | O_CREAT | O_APPEND, 0644), null = open("/dev/null", O_RDONLY);
     dup2(null, 0);
@@ -82,7 +95,7 @@ static void become_rushd(const struct node *n, const char *const *arguments)
     dup2(log, 2);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     signal(SIGPIPE, SIG_DFL); /* as a shell starts it */
-    execv(text("%s/src/app/rushd", e2e_env("RUSHD_TEST_BUILDDIR")), (char *const *)argv);
+    execvp(argv[0], (char *const *)argv);
     fprintf(stderr, "rushd cannot be started: %s\n", strerror(errno));
     _exit(127);
 }
@@ -237,7 +250,7 @@ void node_signal_later(const struct node *n, int signo, int ms)
 int node_wait_end(struct node *n, int seconds)
 {
     int status = -1, code = -1;
-    ck_assert_msg(ended(n, seconds * 1000), "the node did not end within %d s", seconds);
+    ck_assert_msg(ended(n, seconds * 1000 * e2e_slowness()), "the node did not end within %d s", seconds);
     if (n->parent == getpid() && waitpid(n->pid, &status, 0) == n->pid)
         code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
     close(n->pidfd);
