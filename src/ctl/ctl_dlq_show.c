@@ -3,6 +3,7 @@
 #include <sysexits.h>
 
 #include "ctl/ctl_dlq.h"
+#include "ctl/ctl_table.h"
 #include "msg/msg_date.h"
 #include "store/coupon.h"
 
@@ -136,9 +137,10 @@ static void put_text(struct showing *s, const struct dead_letter *l,
         buf_putc(out, '\n');
     }
     if (dead_letter_decode(l, &value, &e))
-        buf_printf(out, "decoded    %s\n", buf_str(&value));
+        buf_puts(out, "decoded    "), ctl_put_text(out, buf_str(&value));
     else
-        buf_printf(out, "decoded    no: %s\n", e.text);
+        buf_puts(out, "decoded    no: "), ctl_put_text(out, e.text);
+    buf_putc(out, '\n');
     put_line(out, "value", m->value.p, m->value.n);
     buf_free(&value);
 }

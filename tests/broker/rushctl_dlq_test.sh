@@ -51,7 +51,7 @@ tap_check 'the consumers join' until_true 60 joined
 # ----------------------------------------------------------------------------------------------- poison, each topic
 for topic in "$ranking" "$platform_topic" "$coupons"; do
     tap_check "poison to $topic" produce "$topic" 77 '{junk\' -H mine=kept
-    tap_check 'is a dead letter' until_true 40 letters_are "$topic" 1
+    tap_check 'is a dead letter' until_true 60 letters_are "$topic" 1
     letter=$(newest "$topic")
     tap_check 'list' ends 0 list "$topic"
     tap_check 'shows where it was' says "^$letter +20[0-9: -]+ $topic/0/0 +77 +- +DeserializationException +[^ ]"
@@ -64,30 +64,35 @@ for topic in "$ranking" "$platform_topic" "$coupons"; do
     tap_check 'it is not sent again' ends 1 redrive "$letter"
     tap_check 'because it would come back' says "^$letter: refused: it cannot be read and would come back \(--force\): byte "
     tap_check 'as it does when forced' ends 0 redrive "$letter" --force
-    tap_check 'once' until_true 40 letters_are "$topic" 2
+    tap_check 'once' until_true 60 letters_are "$topic" 2
     tap_check 'with the header' ends 0 show "$(newest "$topic")"
     tap_check 'of its own' says '^header +mine = kept$'
     tap_check 'and where it came from' says "^from +$topic/[0-9]/[01], written 20"
 done
 tap_check 'all of it, forced' ends 0 redrive --all --force --json
 tap_check 'is six letters, three of them new' says '"wouldBeSent":0,"sent":3,"accepted":0,"skipped":3,"refused":0,"failed":0,"unknown":0,"waits":0\}$'
-tap_check 'and what comes back meanwhile is not sent for ever' until_true 40 letters_are "$coupons" 3
+tap_check 'and what comes back meanwhile is not sent for ever' until_true 60 letters_are "$coupons" 3
 
 # ---------------------------------------------------------------------------- a sale that Redis refuses to count
 redis set "product:ranking:daily:$day" broken >"$work/redis"
-produce "$ranking" 5 "$(sale 5 900001 7)"
-tap_check 'a sale that cannot be counted is a dead letter' until_true 40 letters_are "$ranking" 4
+produce "$ranking" 5 "$(sale 5 900001 7)" -H 'kept=as it was'
+tap_check 'a sale that cannot be counted is a dead letter' until_true 60 letters_are "$ranking" 4
 sale_letter=$(newest "$ranking")
 redis del "product:ranking:daily:$day" >"$work/redis"
 tap_check 'redrive' ends 0 redrive "$sale_letter"
 tap_check 'sends it' says "^$sale_letter: sent to $ranking$"
-tap_check 'it is counted' until_true 30 ranked_is 5 7
+tap_check 'it is counted' until_true 60 ranked_is 5 7
 tap_check 'a second time' ends 1 redrive "$sale_letter"
 tap_check 'is refused' says 'it was sent again before'
 tap_check 'unless it is meant' ends 0 redrive "$sale_letter" --again
 produce "$ranking" 6 "$(sale 6 900002 1)"
-tap_check 'what was produced later is counted' until_true 30 ranked_is 6 1
+tap_check 'what was produced later is counted' until_true 60 ranked_is 6 1
 tap_check 'and the sale still once' ranked_is 5 7
+# Key, value, instant and headers of each message with this key, without what is the broker's.
+consumed() { timeout 30 kcat -q -C -b "$RUSHD_TEST_KAFKA" -t "$1" -o beginning -e -f '%k %s %T %h\n' | grep "^$2 "; }
+consumed "$ranking" 5 >"$work/consumed"
+tap_check 'the topic has it three times' tap_is "$(wc -l <"$work/consumed" | tr -d ' ')" 3
+tap_check 'the same to the last byte and header' tap_is "$(sort -u "$work/consumed" | sed 's/ [0-9]* / AT /')" "5 $(sale 5 900001 7) AT kept=as it was"
 tap_check 'both are recorded' tap_is "$(state "$sale_letter")" 'SENT 2'
 
 # ------------------------------------------------------------------------------------- killed in the middle
@@ -106,14 +111,14 @@ killed() {
 
 redis set "product:ranking:daily:$day" broken >"$work/redis"
 produce "$ranking" 8 "$(sale 8 900003 3)"
-tap_check 'another sale that cannot be counted' until_true 40 letters_are "$ranking" 5
+tap_check 'another sale that cannot be counted' until_true 60 letters_are "$ranking" 5
 killed_letter=$(newest "$ranking")
 redis del "product:ranking:daily:$day" >"$work/redis"
 sql "INSERT INTO test_gate VALUES ('SENT')"
 "$RUSHD_TEST_BUILDDIR/src/ctl/rushctl" -c "$work/rushd.conf" dlq redrive "$killed_letter" >"$work/killed.out" 2>&1 &
 redrive_pid=$!
-tap_check 'is sent' until_true 30 waits
-tap_check 'and counted' until_true 30 ranked_is 8 3
+tap_check 'is sent' until_true 60 waits
+tap_check 'and counted' until_true 60 ranked_is 8 3
 killed 2>"$work/killed.err"
 tap_check 'rushctl died before it could record that' tap_is "$(state "$killed_letter")" 'SENDING 0'
 tap_check 'list' ends 0 list "$ranking"
@@ -121,58 +126,58 @@ tap_check 'shows it' says "^$killed_letter .* SENDING "
 tap_check 'once more' ends 0 redrive "$killed_letter"
 tap_check 'is recorded now' tap_is "$(state "$killed_letter")" 'SENT 1'
 produce "$ranking" 6 "$(sale 6 900004 1)"
-tap_check 'what was produced later is counted' until_true 30 ranked_is 6 1
+tap_check 'what was produced later is counted' until_true 60 ranked_is 6 1
 tap_check 'and the sale still once' ranked_is 8 3
 
 redis set "product:ranking:daily:$day" broken >"$work/redis"
 produce "$ranking" 9 "$(sale 9 900005 4)"
-tap_check 'a third one' until_true 40 letters_are "$ranking" 6
+tap_check 'a third one' until_true 60 letters_are "$ranking" 6
 killed_letter=$(newest "$ranking")
 redis del "product:ranking:daily:$day" >"$work/redis"
 sql "INSERT INTO test_gate VALUES ('SENDING')"
 "$RUSHD_TEST_BUILDDIR/src/ctl/rushctl" -c "$work/rushd.conf" dlq redrive "$killed_letter" >"$work/killed.out" 2>&1 &
 redrive_pid=$!
-tap_check 'is about to be sent' until_true 30 waits
+tap_check 'is about to be sent' until_true 60 waits
 $RUSHD_TEST_SERVICE kafka pause
 sql "DELETE FROM test_gate"
 sending() { tap_is "$(state "$killed_letter")" 'SENDING 0'; }
-tap_check 'is on its way to a broker that hangs' until_true 30 sending
+tap_check 'is on its way to a broker that hangs' until_true 60 sending
 killed 2>"$work/killed.err"
 $RUSHD_TEST_SERVICE kafka resume
 tap_check 'that nobody waited for' sending
 tap_check 'once more' ends 0 redrive "$killed_letter"
-tap_check 'it arrives' until_true 30 ranked_is 9 4
+tap_check 'it arrives' until_true 60 ranked_is 9 4
 tap_check 'and is recorded' tap_is "$(state "$killed_letter")" 'SENT 1'
 
 # ------------------------------------------------------------------------------------------ a refused document
 platform_is refuse
 tap_check 'an order' order 1001 3 1
 id=$(sql 'SELECT max(id) FROM orders')
-tap_check 'whose document is refused is a dead letter' until_true 40 letters_are "$platform_topic" 4
+tap_check 'whose document is refused is a dead letter' until_true 60 letters_are "$platform_topic" 4
 platform_is ok
 tap_check 'redrive by key' ends 0 redrive --topic "$platform_topic" --key "$id"
 tap_check 'sends one' says '^1 sent$'
 accepted() { tap_is "$(platform_answers "$id" 200)" 1; }
-tap_check 'the platform has it' until_true 30 accepted
+tap_check 'the platform has it' until_true 60 accepted
 forwarded() { tap_is "$(sql "SELECT count(*) FROM platform_forwarded WHERE order_id = $id")" 1; }
-tap_check 'and it is recorded as forwarded' until_true 30 forwarded
+tap_check 'and it is recorded as forwarded' until_true 60 forwarded
 tap_check 'again' ends 0 redrive --topic "$platform_topic" --key "$id" --again
 tap_check 'a second order' order 1002 3 1
 second=$(sql 'SELECT max(id) FROM orders')
 second_forwarded() { tap_is "$(sql "SELECT count(*) FROM platform_forwarded WHERE order_id = $second")" 1; }
-tap_check 'is forwarded' until_true 30 second_forwarded
+tap_check 'is forwarded' until_true 60 second_forwarded
 
 # ------------------------------------------------------------------------------------------------ coupon requests
 coupons_fail 1007 1008
 tap_check 'a request' coupon_ask 1 1007
-tap_check 'fails for ever and is decided' until_true 30 coupon_is 1 1007 FAILED
-tap_check 'it is a dead letter' until_true 40 letters_are "$coupons" 4
+tap_check 'fails for ever and is decided' until_true 60 coupon_is 1 1007 FAILED
+tap_check 'it is a dead letter' until_true 60 letters_are "$coupons" 4
 coupon_letter=$(newest "$coupons")
 coupons_fail
 redis del coupon:result:1:1007 >"$work/redis"
 tap_check 'sent again' ends 0 redrive "$coupon_letter"
 told() { tap_is "$(redis exists coupon:result:1:1007)" 1; }
-tap_check 'its result is told again' until_true 30 told
+tap_check 'its result is told again' until_true 60 told
 tap_check 'and is the one it was, though it could have a coupon now' coupon_is 1 1007 FAILED
 tap_check 'there is one decision' tap_is "$(decision 1 1007)" 'FAILED COUPON_SYSTEM_ERROR'
 tap_check 'show' ends 0 show "$coupon_letter"
@@ -181,7 +186,7 @@ tap_check 'dry' ends 0 redrive "$coupon_letter" --as-new-request --dry-run
 tap_check 'it would be accepted' says "^$coupon_letter: would be sent$"
 tap_check 'as a new request' ends 0 redrive "$coupon_letter" --as-new-request
 tap_check 'it has a ticket of its own' says "^$coupon_letter: accepted as a new request, ticket 2$"
-tap_check 'and succeeds' until_true 30 coupon_is 1 1007 SUCCESS
+tap_check 'and succeeds' until_true 60 coupon_is 1 1007 SUCCESS
 tap_check 'the first decision stands' tap_is "$(decision 1 1007)" 'FAILED COUPON_SYSTEM_ERROR,SUCCESS'
 tap_check 'again, anew' ends 1 redrive "$coupon_letter" --as-new-request --again
 tap_check 'is refused' says 'refused: the user holds the coupon$'
@@ -192,12 +197,12 @@ tap_check 'is no request' says 'refused: --as-new-request is for coupon requests
 # Another program's request says no requestedAt: the message's instant is its identity, and keeps being that.
 coupons_fail 1008
 produce "$coupons" 1 '{"couponId":1,"userId":1008}'
-tap_check 'a foreign request' until_true 40 letters_are "$coupons" 5
+tap_check 'a foreign request' until_true 60 letters_are "$coupons" 5
 foreign_letter=$(newest "$coupons")
 coupons_fail
 tap_check 'sent again' ends 0 redrive "$foreign_letter"
 tap_check 'and after it another' coupon_ask 1 1009
-tap_check 'that is decided' until_true 30 coupon_is 1 1009 SUCCESS
+tap_check 'that is decided' until_true 60 coupon_is 1 1009 SUCCESS
 tap_check 'has the decision that it had' tap_is "$(decision 1 1008)" 'FAILED COUPON_SYSTEM_ERROR'
 node_stop
 

@@ -237,7 +237,7 @@ const char *const check_digests[] = {
     TABLE_DIGEST("products"), TABLE_DIGEST("balances"), TABLE_DIGEST("orders"), TABLE_DIGEST("order_items"),
     TABLE_DIGEST("coupons"), TABLE_DIGEST("user_coupons"), TABLE_DIGEST("coupon_requests"), TABLE_DIGEST("user_balance_tx"),
     TABLE_DIGEST("order_history_events"), TABLE_DIGEST("product_sales_daily"), TABLE_DIGEST("platform_forwarded"),
-    TABLE_DIGEST("outbox"), TABLE_DIGEST("dead_letters"),
+    TABLE_DIGEST("outbox"), TABLE_DIGEST("dead_letters"), TABLE_DIGEST("dead_letter_redrives"),
     "SELECT kind || ' ' || count(*) || ' ' || md5(COALESCE(string_agg(t::text, '|' ORDER BY t::text), '')) FROM red t"
     " WHERE kind <> 'result' GROUP BY kind ORDER BY kind",
     "SELECT format('result %s %s', name, value::jsonb - 'processedAt') FROM red WHERE kind = 'result' ORDER BY name",

@@ -28,7 +28,7 @@ tap_check 'says that there is none' says '^no such letter$'
 node_start
 coupons_fail 1007
 tap_check 'a request' coupon_ask 1 1007
-tap_check 'fails for ever and is decided' until_true 20 coupon_is 1 1007 FAILED
+tap_check 'fails for ever and is decided' until_true 60 coupon_is 1 1007 FAILED
 tap_check 'it is a dead letter' letters_are 1
 tap_check 'list' ends 0 list
 tap_check 'shows it' says '^coupon-issue-events-dlt/0/1 +20[0-9: -]+ coupon-issue-events +1 +- +ListenerExecutionFailedException +.*refused by the test'
@@ -66,10 +66,10 @@ tap_check 'and is told' says '^1 sent before$'
 tap_check 'while coupons fail a new request' ends 0 redrive coupon-issue-events/0/1 --as-new-request
 tap_check 'has a ticket' says 'accepted as a new request, ticket 2$'
 decided_twice() { tap_is "$(decision 1 1007)" 'FAILED COUPON_SYSTEM_ERROR,FAILED COUPON_SYSTEM_ERROR'; }
-tap_check 'and fails as well' until_true 20 decided_twice
+tap_check 'and fails as well' until_true 60 decided_twice
 coupons_fail
 tap_check 'its own letter' ends 0 redrive coupon-issue-events/0/2 --as-new-request
-tap_check 'asks anew' until_true 20 coupon_is 1 1007 SUCCESS
+tap_check 'asks anew' until_true 60 coupon_is 1 1007 SUCCESS
 tap_check 'one coupon' tap_is "$(sql 'SELECT count(*) FROM user_coupons WHERE user_id = 1007')" 1
 tap_check 'once it is held' ends 1 redrive coupon-issue-events/0/1 --as-new-request --again
 tap_check 'nobody asks anew' says 'refused: the user holds the coupon$'
@@ -82,7 +82,7 @@ tap_check 'of two' says '^coupon-issue-events-dlt: 2 letters, 2 redriven$'
 platform_is refuse
 tap_check 'an order' order 1001 3 1
 id=$(sql 'SELECT max(id) FROM orders')
-tap_check 'whose document is refused is a dead letter' until_true 20 letters_are 3
+tap_check 'whose document is refused is a dead letter' until_true 60 letters_are 3
 platform_is ok
 node_stop
 tap_check 'without a node' ends_waiting 69 redrive --topic data-platform-transfer-topic
@@ -94,7 +94,7 @@ tap_check 'list shows one that is on its way' ends 0 list
 tap_check 'as such' says '^data-platform-transfer-topic-dlt/0/3 .* SENDING '
 node_start
 arrived() { tap_is "$(state 3)" 'SENT 1'; }
-tap_check 'the next node takes it' until_true 20 arrived
+tap_check 'the next node takes it' until_true 60 arrived
 tap_check 'the platform has it once' tap_is "$(platform_answers "$id" 200)" 1
 tap_check 'and it is recorded as forwarded' tap_is "$(sql "SELECT count(*) FROM platform_forwarded WHERE order_id = $id")" 1
 
@@ -110,7 +110,7 @@ tap_check 'they are not sent again' ends 1 redrive --topic product-ranking-topic
 tap_check 'but refused' says '^product-ranking-topic-dlt/0/4: refused: it cannot be read and would come back \(--force\): '
 tap_check 'each' says '^2 refused$'
 tap_check 'unless forced' ends 0 redrive product-ranking-topic/0/4 --force
-tap_check 'then it comes back' until_true 20 letters_are 7
+tap_check 'then it comes back' until_true 60 letters_are 7
 tap_check 'everything' ends 1 redrive --all --json
 tap_check 'tells the letter of another shop' says '"topic":"elsewhere-dlt".*"outcome":"refused".*"reason":"the topic that it was for is none of this shop.s"'
 tap_check 'the newest' ends 0 list --limit 2 --json
@@ -119,13 +119,13 @@ tap_check 'as text' ends 0 list --limit 2
 tap_check 'with a hint' says '^5 older ones are not shown \(--limit\)$'
 
 # --------------------------------------------------------------------------------------------------- at once
-sql "SELECT pg_advisory_lock(x'727573686472'::bigint), pg_sleep(20)" >"$work/lock" 2>&1 &
+sql "SELECT pg_advisory_lock(x'727573686472'::bigint), pg_sleep(300)" >"$work/lock" 2>&1 &
 lock_pid=$!
-locked() { tap_is "$(sql "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = x'68686472'::bigint::integer AND granted")" 1 || tap_is "$(sql "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(20)%' AND wait_event = 'PgSleep'")" 1; }
-tap_check 'somebody else redrives' until_true 20 locked
+locked() { tap_is "$(sql "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(300)%' AND wait_event = 'PgSleep'")" 1; }
+tap_check 'somebody else redrives' until_true 60 locked
 tap_check 'then it waits' ends_waiting 69 redrive --all --again
 tap_check 'and says why' says 'another rushctl is redriving'
-sql "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(20)%' AND pid <> pg_backend_pid()" >"$work/ended"
+sql "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(300)%' AND pid <> pg_backend_pid()" >"$work/ended"
 wait "$lock_pid"
 
 ctl --wait 1 --set datasource.url=postgresql://127.0.0.1:1/x dlq list >"$work/out" 2>&1
