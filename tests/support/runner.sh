@@ -1,7 +1,7 @@
 # Runs test programs that speak TAP, one after the other, each with fresh state, and counts. POSIX sh, sourced by
 # tests/services/run.sh and tests/broker/run.sh after services.sh.
 #
-#   RUSHD_TEST_TIMEOUT        seconds that one program may take (default 300)
+#   RUSHD_TEST_TIMEOUT        seconds that one program may take (default 600)
 #   RUSHD_SKIPS_AS_FAILS=1    a skipped test counts as a failure
 #   RUSHD_TEST_RESULTS=FILE   append "passed failed skipped" to FILE
 #
@@ -68,7 +68,7 @@ runner_one() {
     runner_log=$RUSHD_TEST_BUILDDIR/$1.log
     mkdir -p "${runner_log%/*}"
     runner_start=$(date +%s.%N)
-    timeout -k 10 "${RUSHD_TEST_TIMEOUT:-300}" "$runner_file" </dev/null >"$runner_log" 2>&1
+    timeout -k 10 "${RUSHD_TEST_TIMEOUT:-600}" "$runner_file" </dev/null >"$runner_log" 2>&1
     runner_status=$?
     # One line: passed, failed, skipped, and what is wrong with the output as a whole.
     runner_counts=$(awk -v status="$runner_status" '
