@@ -32,6 +32,7 @@ struct coupon_waiter {
 struct user_waiter {
     TAILQ_ENTRY(user_waiter) link;
     int64_t user_id;
+    bool fresh;
     void (*done)(void *arg, const struct user_row *row, const struct error *e);
     void *arg;
 };
@@ -389,7 +390,6 @@ static void free_users(struct map *m)
     void *value;
     while (map_next(m, &pos, &id, &value)) {
         struct user_row *row = value;
-        mem_free((char *)row->username);
         mem_free((char *)row->status);
         mem_free(row);
     }
@@ -420,9 +420,8 @@ static void cache_user(struct coupon_cache *c, const struct user_row *row)
 {
     if (map_len(c->users[0]) >= USERS_MAX || map_get(c->users[0], row->user_id))
         return;
-    struct user_row *copy = mem_dup(row, sizeof *row);
-    copy->username = mem_strdup(row->username);
-    copy->status = mem_strdup(row->status);
+    struct user_row *copy = mem_zalloc(sizeof *copy);
+    *copy = (struct user_row){.user_id = row->user_id, .status = mem_strdup(row->status)};
     map_put(c->users[0], row->user_id, copy);
 }
 
@@ -472,16 +471,18 @@ static void read_users(struct coupon_cache *c)
     TAILQ_INIT(&read->waiters);
     int64_t ids[LOOKUP_MAX];
     size_t n = 0;
+    bool whole = false;
     struct user_waiter *w;
     while (n < LOOKUP_MAX && (w = TAILQ_FIRST(&c->user_misses))) {
         TAILQ_REMOVE(&c->user_misses, w, link);
         c->nmisses--;
         TAILQ_INSERT_TAIL(&read->waiters, w, link);
+        whole = whole || w->fresh;
         ids[n++] = w->user_id;
     }
     LIST_INSERT_HEAD(&c->reads, read, link);
     c->user_read_us = clock_mono_us();
-    user_read(c->store, ids, n, on_users, read);
+    (whole ? user_read : user_read_status)(c->store, ids, n, on_users, read);
 }
 
 /* Misses that come while a statement runs share the next one, unless there are enough for one of their own or that one is
@@ -517,7 +518,7 @@ void user_lookup(struct coupon_cache *c, int64_t user_id, bool fresh,
                  void (*done)(void *arg, const struct user_row *row, const struct error *e), void *arg)
 {
     struct user_waiter *w = mem_alloc(sizeof *w);
-    *w = (struct user_waiter){.user_id = user_id, .done = done, .arg = arg};
+    *w = (struct user_waiter){.user_id = user_id, .fresh = fresh, .done = done, .arg = arg};
     if (!fresh && cached_user(c, user_id))
         TAILQ_INSERT_TAIL(&c->user_hits, w, link);
     else

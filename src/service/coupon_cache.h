@@ -32,7 +32,8 @@ struct coupon_cache_ops {
 void coupon_cache_on_read(struct coupon_cache *c, const struct coupon_cache_ops *ops, void *arg);
 /* All of them, ascending, as last read; none before the first reading of all is done: for lists and probes. */
 const struct coupon_row *coupon_cache_all(struct coupon_cache *c, size_t *n);
-/* Merged look-up of a user: row NULL with kind NONE when there is none. fresh: never from the cache. */
+/* Merged look-up of a user: row NULL with kind NONE when there is none. fresh: the whole row, never from the cache; else only its
+ * id and status count. */
 void user_lookup(struct coupon_cache *c, int64_t user_id, bool fresh,
                  void (*done)(void *arg, const struct user_row *row, const struct error *e), void *arg);
 /* After the store has answered everything; those who still wait are dropped without an answer. */

@@ -9,6 +9,8 @@ static const struct pg_statement st_users = {
     "SELECT u.user_id, u.username, u.status, " SQL_US("u.created_at") ", " SQL_US("u.updated_at") ", b.amount"
     " FROM users AS u LEFT JOIN balances AS b ON b.user_id = u.user_id"
     " WHERE u.user_id = ANY($1::bigint[]) ORDER BY u.user_id"};
+static const struct pg_statement st_user_status = {
+    "user_read_status", "SELECT user_id, status FROM users WHERE user_id = ANY($1::bigint[]) ORDER BY user_id"};
 static const struct pg_statement st_balance_history = {
     "balance_history",
     "SELECT id, tx_type, amount, balance_after, order_id, " SQL_US("created_at") " FROM user_balance_tx"
@@ -86,6 +88,27 @@ static void on_users(struct store_call *c, const struct pg_result *r, const stru
 void user_read(struct store *s, const int64_t *ids, size_t n, users_fn *done, void *arg)
 {
     store_read(s, &st_users, store_columns_ids(&s->columns, ids, n), on_users, (store_any_fn *)done, arg);
+}
+
+static void on_user_status(struct store_call *c, const struct pg_result *r, const struct error *e)
+{
+    users_fn *done = (users_fn *)c->done;
+    if (e) {
+        done(c->arg, NULL, 0, e);
+        return;
+    }
+    int n = pg_result_rows(r);
+    struct user_row *rows = mem_array((size_t)n, sizeof(*rows));
+    for (int i = 0; i < n; i++)
+        rows[i] = (struct user_row){.user_id = pg_result_i64(r, i, 0), .status = pg_result_text(r, i, 1)};
+    done(c->arg, rows, (size_t)n, NULL);
+    mem_free(rows);
+}
+
+void user_read_status(struct store *s, const int64_t *ids, size_t n, users_fn *done, void *arg)
+{
+    store_read(s, &st_user_status, store_columns_ids(&s->columns, ids, n), on_user_status,
+               (store_any_fn *)done, arg);
 }
 
 typedef void history_fn(void *arg, const struct balance_tx_row *rows, size_t n, const struct error *e);

@@ -46,10 +46,9 @@ static bool wanted(const struct read_op *o, int64_t id)
 
 typedef void users_fn(void *arg, const struct user_row *rows, size_t n, const struct error *e);
 
-static void users_answer(struct fake_op *op, const struct error *e)
+static struct user_row *users_wanted(const struct read_op *o, const struct error *e, size_t *found)
 {
-    struct read_op *o = (struct read_op *)op;
-    struct store *s = op->store;
+    struct store *s = o->op.store;
     struct user_row *rows = mem_array(s->users.n, sizeof *rows);
     size_t n = 0;
     for (size_t i = 0; i < s->users.n && !e; i++) {
@@ -65,6 +64,15 @@ static void users_answer(struct fake_op *op, const struct error *e)
                                      .has_balance = u->has_balance,
                                      .balance = u->balance};
     }
+    *found = n;
+    return rows;
+}
+
+static void users_answer(struct fake_op *op, const struct error *e)
+{
+    struct read_op *o = (struct read_op *)op;
+    size_t n;
+    struct user_row *rows = users_wanted(o, e, &n);
     ((users_fn *)o->done)(o->arg, rows, n, e);
     mem_free(rows);
 }
@@ -72,6 +80,22 @@ static void users_answer(struct fake_op *op, const struct error *e)
 void user_read(struct store *s, const int64_t *ids, size_t n, users_fn *done, void *arg)
 {
     fake_start(s, FAKE_USER_READ, &read_new(ids, n, users_answer, (void (*)(void))done, arg)->op);
+}
+
+static void status_answer(struct fake_op *op, const struct error *e)
+{
+    struct read_op *o = (struct read_op *)op;
+    size_t n;
+    struct user_row *rows = users_wanted(o, e, &n);
+    for (size_t i = 0; i < n; i++)
+        rows[i] = (struct user_row){.user_id = rows[i].user_id, .status = rows[i].status};
+    ((users_fn *)o->done)(o->arg, rows, n, e);
+    mem_free(rows);
+}
+
+void user_read_status(struct store *s, const int64_t *ids, size_t n, users_fn *done, void *arg)
+{
+    fake_start(s, FAKE_USER_READ, &read_new(ids, n, status_answer, (void (*)(void))done, arg)->op);
 }
 
 typedef void history_fn(void *arg, const struct balance_tx_row *rows, size_t n, const struct error *e);

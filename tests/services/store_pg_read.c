@@ -192,6 +192,13 @@ static void on_users(void *arg, const struct user_row *rows, size_t n, const str
     got_rows(e);
 }
 
+static void on_statuses(void *arg, const struct user_row *rows, size_t n, const struct error *e)
+{
+    for (size_t i = 0; i < n; i++)
+        buf_printf(&seen, "%d %s;", (int)rows[i].user_id, rows[i].status);
+    got_rows(e);
+}
+
 START_TEST(users_and_balances)
 {
     sql("INSERT INTO users VALUES (1, 'a', 'DELETED', to_timestamp(0.000001), to_timestamp(1.5)), (2, 'b', "
@@ -199,6 +206,8 @@ START_TEST(users_and_balances)
         " to_timestamp(3), to_timestamp(4)); INSERT INTO balances VALUES (2, 0.01)");
     READ(user_read(node.store, (const int64_t[]){1, 2, 3}, 3, on_users, NULL));
     SEEN("1 a DELETED 1 1500000 0 0;2 b ACTIVE 3000000 4000000 1 1;");
+    READ(user_read_status(node.store, (const int64_t[]){2, 3, 1}, 3, on_statuses, NULL));
+    SEEN("1 DELETED;2 ACTIVE;");
 }
 END_TEST
 
