@@ -1,2 +1,2 @@
 #!/bin/sh
-RUSHD_TEST_MODE=embedded exec "$RUSHD_TEST_BUILDDIR/tests/e2e/test_e2e" overload
+RUSHD_TEST_MODE=embedded exec "$RUSHD_TEST_BUILDDIR/tests/e2e/test_e2e" overload cluster

@@ -14,11 +14,16 @@ static const struct {
     Suite *(*suite)(void);
     bool apart; /* only by name */
 } all[] = {
-    {"order", order_suite},     {"coupon", coupon_suite},
-    {"error", error_suite},     {"read", read_suite},
-    {"event", event_suite},     {"peer", peer_suite},
-    {"life", life_suite},       {"outage", outage_suite},
-    {"cluster", cluster_suite}, {"overload", overload_suite, true},
+    {"order", order_suite},
+    {"coupon", coupon_suite},
+    {"error", error_suite},
+    {"read", read_suite},
+    {"event", event_suite},
+    {"peer", peer_suite},
+    {"life", life_suite},
+    {"outage", outage_suite},
+    {"cluster", cluster_suite, true},
+    {"overload", overload_suite, true},
 };
 
 static bool wanted(const char *name, int argc, char **argv)
