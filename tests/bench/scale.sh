@@ -236,7 +236,7 @@ case_lines() {
     meter_pids=$node_pid
     wait_until 300 lines_are_empty || say "lines: not all were decided in time"
     meter_stop
-    report lines decision $((10 * coupons))
+    report lines decision $((10 * (coupons - $(redis SCARD coupon:lines))))
     node_stop
 }
 lines_are_empty() { [ "$(redis SCARD coupon:lines)" = 0 ]; }
