@@ -284,6 +284,13 @@ static int64_t identity(const struct msg_coupon_issue *request, const struct eve
     return m->timestamp_ms > 0 ? m->timestamp_ms * 1000 : m->offset + 1;
 }
 
+/* The number that the books get. With a durable accept the request's own row brings it: a message may be older than a loss of
+ * Redis, after which its number, not being in PostgreSQL yet, was given to somebody else. */
+static int64_t booked_ticket(const struct coupon_issue *c, const struct msg_coupon_issue *request)
+{
+    return c->cfg.durable_accept ? 0 : request->ticket;
+}
+
 /* Read the messages up to the first that cannot be. */
 static void decode(struct run *r, const struct event_batch *batch)
 {
@@ -302,7 +309,7 @@ static void decode(struct run *r, const struct event_batch *batch)
             break;
         }
         r->requests[i] = (struct issue_tx_request){request.coupon_id, request.user_id, identity(&request, m),
-                                                   request.ticket};
+                                                   booked_ticket(r->owner, &request)};
         r->n = i + 1;
         msg_coupon_issue_free(&request);
     }

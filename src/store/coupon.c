@@ -185,15 +185,20 @@ void coupon_watch_free(struct store *s)
 /* clang-format off */
 static const struct pg_statement st_request_insert = {
     "coupon_request_insert",
-    "INSERT INTO coupon_requests (coupon_id, user_id, requested_at, ticket)"
+    "INSERT INTO coupon_requests AS q (coupon_id, user_id, requested_at, ticket)"
     " SELECT coupon_id, user_id, " SQL_AT("at") ", ticket"
     " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS x (coupon_id, user_id, at, ticket)"
-    " ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING"};
+    " ORDER BY 1, 2, 3 ON CONFLICT (coupon_id, user_id, requested_at)"
+    " DO UPDATE SET ticket = EXCLUDED.ticket WHERE q.ticket IS NULL"};
 
 static const struct pg_statement st_request_withdraw = {
     "coupon_request_withdraw",
-    "DELETE FROM coupon_requests AS q USING unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS x (coupon_id, user_id, at)"
-    " WHERE q.coupon_id = x.coupon_id AND q.user_id = x.user_id AND q.requested_at = " SQL_AT("x.at") " AND q.outcome IS NULL"};
+    "WITH x AS MATERIALIZED (SELECT coupon_id, user_id, " SQL_AT("at") " AS requested_at"
+    " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS x (coupon_id, user_id, at)),"
+    " decided AS (UPDATE coupon_requests AS q SET ticket = NULL FROM x WHERE q.coupon_id = x.coupon_id AND q.user_id = x.user_id"
+    " AND q.requested_at = x.requested_at AND q.outcome IS NOT NULL)"
+    " DELETE FROM coupon_requests AS q USING x WHERE q.coupon_id = x.coupon_id AND q.user_id = x.user_id"
+    " AND q.requested_at = x.requested_at AND q.outcome IS NULL"};
 
 #define REQUEST_COLUMNS                                                                                      \
     "SELECT coupon_id, user_id, " SQL_US("requested_at") " AS at, ticket, outcome IS NOT NULL,"              \

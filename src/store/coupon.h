@@ -33,10 +33,11 @@ struct coupon_request_row {
     int64_t user_coupon_id;
     int64_t decided_at_us; /* 0: not decided */
 };
-/* Make accepted requests durable: one unnest INSERT, ON CONFLICT DO NOTHING. */
+/* Make accepted requests durable: one unnest INSERT. A row that was decided before it was written, or that stands there already, only
+ * gets the number that it lacks. */
 void coupon_request_insert(struct store *s, const struct coupon_request_row *rows, size_t n,
                            int64_t deadline_ms, store_done_fn *done, void *arg);
-/* Take back rows of accepted requests that nobody was told of; decided ones stay. */
+/* Take back rows of accepted requests that nobody was told of. Decided ones stay, without the number: somebody else may have it. */
 void coupon_request_withdraw(struct store *s, const struct coupon_request_row *rows, size_t n,
                              int64_t deadline_ms, store_done_fn *done, void *arg);
 /* One request by its identity; found false when there is none. */

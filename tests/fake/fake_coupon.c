@@ -165,7 +165,10 @@ static void insert_apply(struct fake_op *op)
     }
     for (size_t i = 0; i < o->n && !o->refused; i++) {
         const struct coupon_request_row *r = &o->rows[i];
-        if (!fake_request_find(s, r->coupon_id, r->user_id, r->requested_at_us))
+        struct fake_request *kept = fake_request_find(s, r->coupon_id, r->user_id, r->requested_at_us);
+        if (kept && !kept->ticket)
+            kept->ticket = r->ticket;
+        if (!kept)
             *FAKE_ADD(&s->requests) = (struct fake_request){.coupon_id = r->coupon_id,
                                                             .user_id = r->user_id,
                                                             .requested_at_us = r->requested_at_us,
@@ -211,7 +214,9 @@ static void withdraw_apply(struct fake_op *op)
     for (size_t i = 0; i < o->n; i++) {
         const struct coupon_request_row *r = &o->rows[i];
         struct fake_request *kept = fake_request_find(s, r->coupon_id, r->user_id, r->requested_at_us);
-        if (kept && !kept->decided)
+        if (kept && kept->decided)
+            kept->ticket = 0;
+        else if (kept)
             FAKE_REMOVE(&s->requests, (size_t)(kept - s->requests.at));
     }
     fake_log(s, "withdraw %zu", o->n);

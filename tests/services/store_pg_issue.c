@@ -397,7 +397,7 @@ START_TEST(requests_are_recorded_once)
     struct latest l = request_of(4, 2, 1763900000123457);
     ck_assert(l.found && !l.row.decided && l.row.ticket == 2);
     ck_assert(!request_of(4, 2, 1763900000123456).found);
-    /* Open ones are taken back, a decided one and what is not there are left alone. */
+    /* Open ones are taken back, a decided one only loses its number, and gets it when it is recorded again. */
     sql_text(
         "UPDATE coupon_requests SET outcome = 'FAILED', decision = 1, decided_at = now() WHERE ticket = 2"
         " RETURNING ''");
@@ -407,7 +407,13 @@ START_TEST(requests_are_recorded_once)
     coupon_request_withdraw(node.store, gone, ARRAY_LEN(gone), DEADLINE_MS, on_done, &withdrawn);
     AWAIT_OK(&withdrawn);
     ck_assert_int_eq(sql_i64("SELECT count(*) FROM coupon_requests"), 3);
-    ck_assert_int_eq(sql_i64("SELECT count(*) FROM coupon_requests WHERE ticket = 1"), 0);
+    ck_assert_int_eq(sql_i64("SELECT count(*) FROM coupon_requests WHERE ticket < 9"), 0);
+    struct outcome again = {0};
+    coupon_request_insert(node.store, rows, ARRAY_LEN(rows), DEADLINE_MS, on_done, &again);
+    AWAIT_OK(&again);
+    ck_assert_int_eq(sql_i64("SELECT ticket FROM coupon_requests WHERE decision = 1 AND outcome = 'FAILED'"),
+                     2);
+    ck_assert_int_eq(sql_i64("SELECT count(*) FROM coupon_requests"), 4);
 }
 END_TEST
 
