@@ -36,6 +36,7 @@ struct api_services {
     struct order_service *orders;
     struct coupon_accept *coupons;
     struct coupon_cache *cache;
+    struct user_cache *users;
     struct popular *popular;
 };
 

@@ -25,7 +25,7 @@ void api_balance_get(struct api_call *c, const struct http_request *req)
     if (c->id <= 0)
         api_refuse_code(c, REFUSAL_BALANCE_USER_NOT_FOUND);
     else
-        user_lookup(c->api->services.cache, c->id, true, on_balance, api_keep(c));
+        user_lookup(c->api->services.users, c->id, true, on_balance, api_keep(c));
 }
 
 void api_balance_charge(struct api_call *c, const struct http_request *req)
@@ -72,7 +72,7 @@ static void on_history(void *arg, const struct balance_tx_row *rows, size_t n, c
     if (api_failed(c, e))
         return;
     if (n == 0 && !c->cursor) {
-        user_lookup(c->api->services.cache, c->id, false, on_user_of_history, c);
+        user_lookup(c->api->services.users, c->id, false, on_user_of_history, c);
         return;
     }
     size_t shown = n > c->limit ? c->limit : n;
@@ -128,5 +128,5 @@ void api_user_get(struct api_call *c, const struct http_request *req)
     if (c->id <= 0)
         api_refuse_code(c, REFUSAL_USER_UNKNOWN);
     else
-        user_lookup(c->api->services.cache, c->id, true, on_user, api_keep(c));
+        user_lookup(c->api->services.users, c->id, true, on_user, api_keep(c));
 }

@@ -40,7 +40,8 @@ static void services_new(struct node *n)
     n->outbox = outbox_publisher_new(n->loop, n->store, node_sink(n), &outbox);
     n->orders = order_service_new(n->loop, n->store, n->outbox, &orders);
     n->cache = coupon_cache_new(n->loop, n->store);
-    n->accept = coupon_accept_new(n->loop, n->store, n->cache, &coupons);
+    n->users = user_cache_new(n->loop, n->store);
+    n->accept = coupon_accept_new(n->loop, n->store, n->users, n->cache, &coupons);
     n->drain = coupon_drain_new(n->loop, n->store, n->cache, node_sink(n), &coupons);
     coupon_accept_use_rates(n->accept, n->drain);
     n->popular = popular_new(n->loop, n->store, (int)app_config.ranking.popular_days,
@@ -104,6 +105,7 @@ static bool http_new(struct node *n, struct error *e)
                                           .orders = n->orders,
                                           .coupons = n->accept,
                                           .cache = n->cache,
+                                          .users = n->users,
                                           .popular = n->popular};
     n->api = api_new(&cfg, &services, n->http, n->management);
     if (!http_server_bind(n->http, e))
@@ -204,6 +206,7 @@ void node_free(struct node *n)
     coupon_drain_free(n->drain);
     coupon_accept_free(n->accept);
     coupon_cache_free(n->cache);
+    user_cache_free(n->users);
     order_service_free(n->orders);
     outbox_publisher_free(n->outbox);
     if (n->management != n->http)

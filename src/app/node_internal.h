@@ -61,6 +61,7 @@ struct node {
     struct outbox_publisher *outbox;
     struct order_service *orders;
     struct coupon_cache *cache;
+    struct user_cache *users;
     struct coupon_accept *accept;
     struct coupon_drain *drain;
     struct coupon_issue *issue;

@@ -44,6 +44,7 @@ struct redrive {
     bool away;                    /* something failed because a service is away */
     struct redrive_letter *asked; /* that the question that runs is about */
     struct coupon_cache *cache;
+    struct user_cache *users;
     struct coupon_accept *accept;
     struct pg_lock *lock;
 };

@@ -94,7 +94,8 @@ static void line_open(struct redrive *r)
         return;
     const struct coupon_config cfg = app_coupon_config();
     r->cache = coupon_cache_new(r->dlq.c->loop, r->dlq.c->store);
-    r->accept = coupon_accept_new(r->dlq.c->loop, r->dlq.c->store, r->cache, &cfg);
+    r->users = user_cache_new(r->dlq.c->loop, r->dlq.c->store);
+    r->accept = coupon_accept_new(r->dlq.c->loop, r->dlq.c->store, r->users, r->cache, &cfg);
 }
 
 /* One letter: the others of the chunk are left out of its records. */
@@ -146,4 +147,5 @@ void redrive_close(struct redrive *r)
     ctl_disconnect(c);
     coupon_accept_free(r->accept);
     coupon_cache_free(r->cache);
+    user_cache_free(r->users);
 }

@@ -156,6 +156,7 @@ struct pg_listener;
 struct pg_listener *pg_listener_new(struct pg_pool *p, const char *const *channels,
                                     void (*on_notify)(void *arg, const char *channel, const char *payload),
                                     void (*on_gap)(void *arg), void *arg);
+bool pg_listener_up(const struct pg_listener *l); /* notifications are coming in */
 void pg_listener_free(struct pg_listener *l);
 /* Session advisory lock on a connection of its own: tried at once and then every second while not held. on_change tells when
  * it is gained or lost; a server that is silent for 4 s counts as lost. Freeing it lets it go. */

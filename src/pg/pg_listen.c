@@ -10,6 +10,7 @@ struct pg_listener {
     void (*on_gap)(void *arg);
     void *arg;
     struct error refused; /* a LISTEN failed */
+    bool up;              /* listening */
 };
 
 static void on_listen(struct pg_expect *x, enum pg_reply reply, const struct error *e)
@@ -24,10 +25,12 @@ static void on_listen_sync(struct pg_expect *x, enum pg_reply reply, const struc
     struct pg_listener *l = x->arg;
     if (reply != PG_REPLY_SYNC)
         return;
-    if (l->refused.kind != ERROR_NONE)
+    if (l->refused.kind != ERROR_NONE) {
         pg_conn_break(l->session.conn, &l->refused);
-    else
-        l->on_gap(l->arg);
+        return;
+    }
+    l->up = true;
+    l->on_gap(l->arg);
 }
 
 static void on_up(void *arg)
@@ -53,6 +56,8 @@ static void on_down(void *arg, const struct error *why)
 {
     static struct log_gate gate;
     int64_t suppressed;
+    struct pg_listener *l = arg;
+    l->up = false;
     if (log_gate_open(&gate, 30000, &suppressed))
         log_warn(&log_pg, "not listening for notifications", LOG_ERR(why));
 }
@@ -89,6 +94,11 @@ struct pg_listener *pg_listener_new(struct pg_pool *p, const char *const *channe
     pg_session_init(&l->session, p, &listener_ops, l);
     pg_session_open(&l->session);
     return l;
+}
+
+bool pg_listener_up(const struct pg_listener *l)
+{
+    return l->up;
 }
 
 void pg_listener_free(struct pg_listener *l)

@@ -6,6 +6,7 @@
 #include "service/coupon_cache.h"
 #include "service/ports.h"
 #include "service/refusal.h"
+#include "service/user_cache.h"
 
 struct loop;
 
@@ -23,8 +24,8 @@ struct coupon_config {
 
 /* --- accept: coupon_accept.c --- */
 struct coupon_accept;
-struct coupon_accept *coupon_accept_new(struct loop *l, struct store *s, struct coupon_cache *cache,
-                                        const struct coupon_config *cfg);
+struct coupon_accept *coupon_accept_new(struct loop *l, struct store *s, struct user_cache *users,
+                                        struct coupon_cache *cache, const struct coupon_config *cfg);
 struct coupon_accepted {
     int64_t ticket, position, size, estimated_wait_s;
 };
@@ -32,7 +33,7 @@ struct coupon_accepted {
 typedef void coupon_accept_fn(void *arg, const struct coupon_accepted *accepted, const struct refusal *why);
 void coupon_accept(struct coupon_accept *a, int64_t coupon_id, int64_t user_id, coupon_accept_fn *done,
                    void *arg);
-/* After the store has answered everything, before the cache; requests and questions that are left go without an answer. */
+/* After the store has answered everything, before the caches; requests and questions that are left go without an answer. */
 void coupon_accept_free(struct coupon_accept *a);
 
 /* --- status: coupon_status.c --- */

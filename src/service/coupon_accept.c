@@ -1,8 +1,9 @@
 /* Accepting a request for a coupon (contract section 4, step 1).
  *
  *   bound     beyond max_accepting requests without an answer: 503 at once, nothing is touched
- *   user      known and ACTIVE (merged look-up, at most a second old)
+ *   user      known and ACTIVE (service/user_cache.h)
  *   coupon    its verdict, at most a second old; issuing decides again, for good
+ *   refused   whoever was refused because all are given out gets the same answer again, without a question
  *   line      one script: issued, verdict, pending, full, else ticket and place
  *   durable   with coupon.accept.durability = database the row is in PostgreSQL before the 202; rows that
  * arrive while one insert runs share the next; then Redis' data must still be the one that the place was
@@ -21,6 +22,7 @@
 #include "base/log.h"
 #include "base/metric.h"
 #include "base/queue.h"
+#include "base/recent.h"
 #include "loop/loop.h"
 #include "service/coupon.h"
 #include "store/coupon_line.h"
@@ -31,6 +33,8 @@ LOG_DEFINE(log_accept, "rushd.coupon.accept");
 
 #define INSERT_MAX        1000
 #define INSERT_TIMEOUT_MS 5000
+#define REFUSALS          262144   /* remembered */
+#define REFUSED_US        10000000 /* so long */
 
 struct accept {
     LIST_ENTRY(accept) all;
@@ -40,6 +44,7 @@ struct accept {
     int64_t coupon_id, user_id;
     enum refusal_code verdict; /* why the coupon cannot be had now; NONE: it can */
     bool has_holders;          /* somebody holds the coupon */
+    int64_t given_out;         /* that many are issued, and there are no more; -1: there are */
     struct coupon_line_ticket ticket;
     coupon_accept_fn *done;
     void *arg;
@@ -236,6 +241,41 @@ static void insert_rows(void *arg)
     mem_free(rows);
 }
 
+/* --- refused --- */
+
+/* While all are given out, who holds the coupon and who does not can only change together with the number of those issued. So the answer
+ * stands as long as that number is the same, and is forgotten after a while all the same. */
+static void remember(struct accept *a, bool holder)
+{
+    if (a->given_out >= 0)
+        recent_put(a->owner->refusals, a->coupon_id, a->user_id, a->given_out * 2 + holder, clock_mono_us());
+}
+
+static void refuse_line(struct accept *a, bool holder)
+{
+    remember(a, holder);
+    finish_refused(a, holder ? REFUSAL_COUPON_ALREADY_ISSUED : a->verdict);
+}
+
+/* Without a question; the answer comes at the end of the turn. */
+static void refuse_later(struct accept *a, enum refusal_code code)
+{
+    a->verdict = code;
+    TAILQ_INSERT_TAIL(&a->owner->refused, a, link);
+    loop_defer(a->owner->loop, &a->owner->refused_task);
+}
+
+static bool refuse_again(struct accept *a)
+{
+    int64_t value;
+    if (a->given_out < 0 ||
+        !recent_get(a->owner->refusals, a->coupon_id, a->user_id, clock_mono_us() - REFUSED_US, &value) ||
+        value / 2 != a->given_out)
+        return false;
+    refuse_later(a, value % 2 ? REFUSAL_COUPON_ALREADY_ISSUED : a->verdict);
+    return true;
+}
+
 /* --- line --- */
 
 /* Already issued comes before the verdict, also when only PostgreSQL knows. */
@@ -245,7 +285,7 @@ static void on_held(void *arg, const bool *held, size_t n, const struct error *e
     if (e && e->kind != ERROR_NONE)
         finish_refused(a, REFUSAL_SERVICE_UNAVAILABLE);
     else
-        finish_refused(a, held[0] ? REFUSAL_COUPON_ALREADY_ISSUED : a->verdict);
+        refuse_line(a, held[0]);
 }
 
 static void on_added(void *arg, const struct coupon_line_ticket *t, const struct error *e)
@@ -259,13 +299,13 @@ static void on_added(void *arg, const struct coupon_line_ticket *t, const struct
     a->ticket = *t;
     switch (t->answer) {
     case COUPON_LINE_ISSUED:
-        finish_refused(a, REFUSAL_COUPON_ALREADY_ISSUED);
+        refuse_line(a, true);
         break;
     case COUPON_LINE_REFUSED:
         if (a->has_holders && !t->holders_known) /* the set has ended, or another program removed it */
             coupon_users_held(o->store, a->coupon_id, &a->user_id, 1, on_held, a);
         else
-            finish_refused(a, a->verdict);
+            refuse_line(a, false);
         break;
     case COUPON_LINE_PENDING:
         finish_refused(a, REFUSAL_COUPON_REQUEST_PENDING);
@@ -296,20 +336,36 @@ enum refusal_code coupon_verdict(const struct coupon_row *row, int64_t now_us)
     return REFUSAL_NONE;
 }
 
+static void ask_for_place(struct accept *a, const struct coupon_row *row)
+{
+    a->verdict = coupon_verdict(row, clock_real_us());
+    a->has_holders = row->issued > 0;
+    a->given_out = row->issued >= row->max_issuance ? row->issued : -1;
+    if (refuse_again(a))
+        return;
+    coupon_line_add(a->owner->store, a->coupon_id, a->user_id, a->verdict == REFUSAL_NONE,
+                    a->owner->cfg.max_waiting, a->owner->cfg.ttl_ms, on_added, a);
+}
+
 static void on_coupon(void *arg, const struct coupon_row *row, const struct error *e)
 {
     struct accept *a = arg;
-    if (e->kind != ERROR_NONE) {
+    if (e->kind != ERROR_NONE)
         finish_refused(a, REFUSAL_SERVICE_UNAVAILABLE);
-        return;
-    }
-    a->verdict = coupon_verdict(row, clock_real_us());
-    a->has_holders = row && row->issued > 0;
-    if (!row) /* nobody holds a coupon that does not exist */
-        finish_refused(a, a->verdict);
+    else if (!row) /* nobody holds a coupon that does not exist */
+        finish_refused(a, REFUSAL_COUPON_NOT_FOUND);
     else
-        coupon_line_add(a->owner->store, a->coupon_id, a->user_id, a->verdict == REFUSAL_NONE,
-                        a->owner->cfg.max_waiting, a->owner->cfg.ttl_ms, on_added, a);
+        ask_for_place(a, row);
+}
+
+/* What is at hand is not waited for. */
+static void look_at_coupon(struct accept *a)
+{
+    const struct coupon_row *row = coupon_cache_fresh(a->owner->cache, a->coupon_id);
+    if (row)
+        ask_for_place(a, row);
+    else
+        coupon_cache_get(a->owner->cache, a->coupon_id, on_coupon, a);
 }
 
 static void on_user(void *arg, const struct user_row *row, const struct error *e)
@@ -320,7 +376,7 @@ static void on_user(void *arg, const struct user_row *row, const struct error *e
     else if (!row || strcmp(row->status, "ACTIVE") != 0)
         finish_refused(a, REFUSAL_COUPON_USER_NOT_FOUND);
     else
-        coupon_cache_get(a->owner->cache, a->coupon_id, on_coupon, a);
+        look_at_coupon(a);
 }
 
 /* --- submitting --- */
@@ -343,25 +399,24 @@ void coupon_accept(struct coupon_accept *o, int64_t coupon_id, int64_t user_id, 
     LIST_INSERT_HEAD(&o->requests, a, all);
     set_requests(o, o->nrequests + 1);
     if (user_id <= 0)
-        a->verdict = REFUSAL_INVALID_COUPON_USER_ID;
+        refuse_later(a, REFUSAL_INVALID_COUPON_USER_ID);
     else if (coupon_id <= 0)
-        a->verdict = REFUSAL_INVALID_COUPON_ID;
+        refuse_later(a, REFUSAL_INVALID_COUPON_ID);
     else if (o->nrequests > (size_t)o->cfg.max_accepting)
-        a->verdict = REFUSAL_SERVICE_UNAVAILABLE;
-    if (a->verdict != REFUSAL_NONE) {
-        TAILQ_INSERT_TAIL(&o->refused, a, link);
-        loop_defer(o->loop, &o->refused_task);
-        return;
-    }
-    user_lookup(o->cache, user_id, false, on_user, a);
+        refuse_later(a, REFUSAL_SERVICE_UNAVAILABLE);
+    else if (user_cache_active(o->users, user_id))
+        look_at_coupon(a);
+    else
+        user_lookup(o->users, user_id, false, on_user, a);
 }
 
-struct coupon_accept *coupon_accept_new(struct loop *l, struct store *s, struct coupon_cache *cache,
-                                        const struct coupon_config *cfg)
+struct coupon_accept *coupon_accept_new(struct loop *l, struct store *s, struct user_cache *users,
+                                        struct coupon_cache *cache, const struct coupon_config *cfg)
 {
     struct coupon_accept *o = mem_zalloc(sizeof *o);
     o->loop = l;
     o->store = s;
+    o->users = users;
     o->cache = cache;
     o->cfg = *cfg;
     LIST_INIT(&o->requests);
@@ -370,6 +425,7 @@ struct coupon_accept *coupon_accept_new(struct loop *l, struct store *s, struct 
     TAILQ_INIT(&o->refused);
     o->accepting = metric_single(&accepting_def);
     o->insert_limit = INSERT_MAX;
+    o->refusals = recent_new(REFUSALS);
     o->insert_task = (struct loop_task){.run = insert_rows, .arg = o};
     o->refused_task = (struct loop_task){.run = send_refused, .arg = o};
     return o;
@@ -392,5 +448,6 @@ void coupon_accept_free(struct coupon_accept *o)
         mem_free(a);
     }
     coupon_status_drop(o);
+    recent_free(o->refusals);
     mem_free(o);
 }

@@ -14,6 +14,7 @@ TAILQ_HEAD(accepts, accept);
 struct coupon_accept {
     struct loop *loop;
     struct store *store;
+    struct user_cache *users;
     struct coupon_cache *cache;
     struct coupon_drain *drain; /* for measured rates; may be NULL */
     struct coupon_config cfg;
@@ -23,6 +24,8 @@ struct coupon_accept {
     LIST_HEAD(, status) questions; /* the same */
     struct accepts to_insert;
     struct accepts refused; /* refused without a question, answered at the end of the turn */
+    struct recent *
+        refusals; /* (coupon, user) -> issued * 2 + he is a holder, of those who came when all were given out */
     bool inserting;
     size_t
         insert_limit; /* rows of the next insert: halved when the database refuses one, doubled by success */

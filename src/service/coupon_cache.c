@@ -1,4 +1,4 @@
-/* Coupons and users as PostgreSQL has them, read for many requests at once. See coupon_cache.h.
+/* Coupons as PostgreSQL has them, read for many requests at once. See coupon_cache.h.
  *
  * Of coupons one statement runs at a time: those that are asked for or have changed, else the next page of a reading of all. Who
  * asks meanwhile shares the next one. */
@@ -16,10 +16,7 @@
 #define PAGE            500      /* coupons of one statement */
 #define NOTIFY_DELAY_MS 20       /* changes within it share one reading */
 #define RETRY_MS        1000
-#define GENERATION_MS   500   /* users live for one to two of these */
-#define USERS_MAX       50000 /* of one generation */
-#define LOOKUP_MAX      500   /* users of one statement */
-#define SHARE_US        20000 /* so long misses wait for a running statement before they start another */
+#define LOOK_MS         500 /* so often it is seen whether all are to be read */
 
 /* --- waiting callers --- */
 
@@ -29,22 +26,7 @@ struct coupon_waiter {
     void (*done)(void *arg, const struct coupon_row *row, const struct error *e);
     void *arg;
 };
-struct user_waiter {
-    TAILQ_ENTRY(user_waiter) link;
-    int64_t user_id;
-    bool fresh;
-    void (*done)(void *arg, const struct user_row *row, const struct error *e);
-    void *arg;
-};
 TAILQ_HEAD(coupon_waiters, coupon_waiter);
-TAILQ_HEAD(user_waiters, user_waiter);
-
-/* One statement for users. */
-struct user_read {
-    struct coupon_cache *cache;
-    struct user_waiters waiters;
-    LIST_ENTRY(user_read) link;
-};
 
 struct all_waiter {
     TAILQ_ENTRY(all_waiter) link;
@@ -80,14 +62,7 @@ struct coupon_cache {
     struct loop_timer *notify_timer;
     const struct coupon_cache_ops *listener;
     void *listener_arg;
-
-    struct map *users[2]; /* generations, newest first: id -> struct user_row * */
-    struct loop_timer *generation_timer;
-    struct user_waiters user_hits, user_misses;
-    size_t nmisses;
-    LIST_HEAD(, user_read) reads;
-    int64_t user_read_us; /* when the last of them began */
-    struct loop_task user_task;
+    struct loop_timer *timer;
 };
 
 /* --- coupons: the rows --- */
@@ -335,6 +310,11 @@ static void on_change(void *arg, int64_t coupon_id)
         loop_timer_start(c->notify_timer, NOTIFY_DELAY_MS);
 }
 
+const struct coupon_row *coupon_cache_fresh(struct coupon_cache *c, int64_t coupon_id)
+{
+    return fresh(c, coupon_id) ? find(c, coupon_id) : NULL;
+}
+
 void coupon_cache_get(struct coupon_cache *c, int64_t coupon_id,
                       void (*done)(void *arg, const struct coupon_row *row, const struct error *e), void *arg)
 {
@@ -381,149 +361,13 @@ const struct coupon_row *coupon_cache_all(struct coupon_cache *c, size_t *n)
     return c->rows;
 }
 
-/* --- users --- */
-
-static void free_users(struct map *m)
-{
-    size_t pos = 0;
-    int64_t id;
-    void *value;
-    while (map_next(m, &pos, &id, &value)) {
-        struct user_row *row = value;
-        mem_free((char *)row->status);
-        mem_free(row);
-    }
-    map_clear(m);
-}
-
-static void on_generation(void *arg)
+static void on_timer(void *arg)
 {
     struct coupon_cache *c = arg;
     if (c->all_us && clock_mono_us() - c->all_us > ALL_FRESH_US && !c->paging && !c->all_due) {
         c->all_due = true;
         read_coupons(c);
     }
-    struct map *old = c->users[1];
-    free_users(old);
-    c->users[1] = c->users[0];
-    c->users[0] = old;
-    loop_defer(c->loop, &c->user_task); /* for misses behind a slow statement */
-}
-
-static const struct user_row *cached_user(const struct coupon_cache *c, int64_t id)
-{
-    const struct user_row *row = map_get(c->users[0], id);
-    return row ? row : map_get(c->users[1], id);
-}
-
-static void cache_user(struct coupon_cache *c, const struct user_row *row)
-{
-    if (map_len(c->users[0]) >= USERS_MAX || map_get(c->users[0], row->user_id))
-        return;
-    struct user_row *copy = mem_zalloc(sizeof *copy);
-    *copy = (struct user_row){.user_id = row->user_id, .status = mem_strdup(row->status)};
-    map_put(c->users[0], row->user_id, copy);
-}
-
-static const struct user_row *find_user(const struct user_row *rows, size_t n, int64_t id)
-{
-    size_t lo = 0, hi = n;
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        if (rows[mid].user_id < id)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo < n && rows[lo].user_id == id ? &rows[lo] : NULL;
-}
-
-static void on_users(void *arg, const struct user_row *rows, size_t n, const struct error *e)
-{
-    struct user_read *read = arg;
-    struct coupon_cache *c = read->cache;
-    bool failed = e && e->kind != ERROR_NONE;
-    for (size_t i = 0; !failed && i < n; i++)
-        cache_user(c, &rows[i]);
-    LIST_REMOVE(read, link);
-    struct user_waiter *w;
-    while ((w = TAILQ_FIRST(&read->waiters))) {
-        TAILQ_REMOVE(&read->waiters, w, link);
-        w->done(w->arg, failed ? NULL : find_user(rows, n, w->user_id), failed ? e : &ERROR_INIT);
-        mem_free(w);
-    }
-    mem_free(read);
-    if (c->nmisses)
-        loop_defer(c->loop, &c->user_task);
-}
-
-static void add_miss(struct coupon_cache *c, struct user_waiter *w)
-{
-    TAILQ_INSERT_TAIL(&c->user_misses, w, link);
-    c->nmisses++;
-}
-
-/* One statement for the next misses; duplicates do no harm. */
-static void read_users(struct coupon_cache *c)
-{
-    struct user_read *read = mem_zalloc(sizeof *read);
-    read->cache = c;
-    TAILQ_INIT(&read->waiters);
-    int64_t ids[LOOKUP_MAX];
-    size_t n = 0;
-    bool whole = false;
-    struct user_waiter *w;
-    while (n < LOOKUP_MAX && (w = TAILQ_FIRST(&c->user_misses))) {
-        TAILQ_REMOVE(&c->user_misses, w, link);
-        c->nmisses--;
-        TAILQ_INSERT_TAIL(&read->waiters, w, link);
-        whole = whole || w->fresh;
-        ids[n++] = w->user_id;
-    }
-    LIST_INSERT_HEAD(&c->reads, read, link);
-    c->user_read_us = clock_mono_us();
-    (whole ? user_read : user_read_status)(c->store, ids, n, on_users, read);
-}
-
-/* Misses that come while a statement runs share the next one, unless there are enough for one of their own or that one is
- * slow: it may be on a dead connection. */
-static bool may_read_users(const struct coupon_cache *c)
-{
-    return c->nmisses && (LIST_EMPTY(&c->reads) || c->nmisses >= LOOKUP_MAX ||
-                          clock_mono_us() - c->user_read_us > SHARE_US);
-}
-
-static void look_users_up(void *arg)
-{
-    struct coupon_cache *c = arg;
-    struct user_waiters hits;
-    TAILQ_INIT(&hits);
-    TAILQ_CONCAT(&hits, &c->user_hits, link);
-    struct user_waiter *w;
-    while ((w = TAILQ_FIRST(&hits))) {
-        TAILQ_REMOVE(&hits, w, link);
-        const struct user_row *row = cached_user(c, w->user_id);
-        if (!row) { /* aged out within the turn */
-            add_miss(c, w);
-            continue;
-        }
-        w->done(w->arg, row, &ERROR_INIT);
-        mem_free(w);
-    }
-    while (may_read_users(c))
-        read_users(c);
-}
-
-void user_lookup(struct coupon_cache *c, int64_t user_id, bool fresh,
-                 void (*done)(void *arg, const struct user_row *row, const struct error *e), void *arg)
-{
-    struct user_waiter *w = mem_alloc(sizeof *w);
-    *w = (struct user_waiter){.user_id = user_id, .fresh = fresh, .done = done, .arg = arg};
-    if (!fresh && cached_user(c, user_id))
-        TAILQ_INSERT_TAIL(&c->user_hits, w, link);
-    else
-        add_miss(c, w);
-    loop_defer(c->loop, &c->user_task);
 }
 
 /* --- life --- */
@@ -537,17 +381,11 @@ struct coupon_cache *coupon_cache_new(struct loop *l, struct store *s)
     TAILQ_INIT(&c->waiting);
     TAILQ_INIT(&c->all_waiting);
     c->wanted = map_new();
-    TAILQ_INIT(&c->user_hits);
-    TAILQ_INIT(&c->user_misses);
-    LIST_INIT(&c->reads);
-    c->users[0] = map_new();
-    c->users[1] = map_new();
     c->answer_task = (struct loop_task){.run = answer_hits, .arg = c};
     c->all_task = (struct loop_task){.run = answer_all_hits, .arg = c};
-    c->user_task = (struct loop_task){.run = look_users_up, .arg = c};
     c->notify_timer = loop_timer_new(l, on_notify_timer, c);
-    c->generation_timer = loop_timer_new(l, on_generation, c);
-    loop_timer_every(c->generation_timer, GENERATION_MS);
+    c->timer = loop_timer_new(l, on_timer, c);
+    loop_timer_every(c->timer, LOOK_MS);
     coupon_watch(s, on_change, c);
     on_change(c, 0);
     return c;
@@ -562,24 +400,14 @@ static void drop_coupon_waiters(struct coupon_waiters *list)
     }
 }
 
-static void drop_user_waiters(struct user_waiters *list)
-{
-    struct user_waiter *w;
-    while ((w = TAILQ_FIRST(list))) {
-        TAILQ_REMOVE(list, w, link);
-        mem_free(w);
-    }
-}
-
 void coupon_cache_free(struct coupon_cache *c)
 {
     if (!c)
         return;
     loop_defer_cancel(c->loop, &c->answer_task);
     loop_defer_cancel(c->loop, &c->all_task);
-    loop_defer_cancel(c->loop, &c->user_task);
     loop_timer_free(c->notify_timer);
-    loop_timer_free(c->generation_timer);
+    loop_timer_free(c->timer);
     drop_coupon_waiters(&c->hits);
     drop_coupon_waiters(&c->waiting);
     struct all_waiter *all;
@@ -587,21 +415,9 @@ void coupon_cache_free(struct coupon_cache *c)
         TAILQ_REMOVE(&c->all_waiting, all, link);
         mem_free(all);
     }
-    drop_user_waiters(&c->user_hits);
-    drop_user_waiters(&c->user_misses);
-    struct user_read *read;
-    while ((read = LIST_FIRST(&c->reads))) {
-        LIST_REMOVE(read, link);
-        drop_user_waiters(&read->waiters);
-        mem_free(read);
-    }
     free_rows(c->rows, c->nrows);
     mem_free(c->rows);
     mem_free(c->asked_us);
     map_free(c->wanted);
-    for (int i = 0; i < 2; i++) {
-        free_users(c->users[i]);
-        map_free(c->users[i]);
-    }
     mem_free(c);
 }

@@ -127,59 +127,6 @@ void coupon_create(struct store *s, const struct coupon_row *row, create_fn *don
     try_create(c);
 }
 
-/* --- changes --- */
-
-struct coupon_watcher {
-    void (*fn)(void *arg, int64_t coupon_id);
-    void *arg;
-    TAILQ_ENTRY(coupon_watcher) link;
-};
-
-static void tell_watchers(struct store *s, int64_t coupon_id)
-{
-    struct coupon_watcher *w;
-    TAILQ_FOREACH(w, &s->watchers, link)
-    w->fn(w->arg, coupon_id);
-}
-
-static void on_coupon_notify(void *arg, const char *channel, const char *payload)
-{
-    int64_t id;
-    (void)channel;
-    /* A payload of another program may be anything: then all may have changed. */
-    if (!str_to_i64(payload, strlen(payload), &id) || id <= 0)
-        id = 0;
-    tell_watchers(arg, id);
-}
-
-static void on_coupon_gap(void *arg)
-{
-    tell_watchers(arg, 0);
-}
-
-void coupon_watch(struct store *s, void (*fn)(void *arg, int64_t coupon_id), void *arg)
-{
-    static const char *const channels[] = {"rushd_coupons", NULL};
-    ASSERT(s->pg);
-    struct coupon_watcher *w = mem_zalloc(sizeof(*w));
-    w->fn = fn;
-    w->arg = arg;
-    TAILQ_INSERT_TAIL(&s->watchers, w, link);
-    if (!s->listener)
-        s->listener = pg_listener_new(s->pg, channels, on_coupon_notify, on_coupon_gap, s);
-}
-
-void coupon_watch_free(struct store *s)
-{
-    if (s->listener)
-        pg_listener_free(s->listener);
-    s->listener = NULL;
-    struct coupon_watcher *w, *next;
-    TAILQ_FOREACH_SAFE(w, &s->watchers, link, next)
-    mem_free(w);
-    TAILQ_INIT(&s->watchers);
-}
-
 /* --- requests --- */
 
 /* clang-format off */

@@ -22,6 +22,12 @@ void user_read_status(struct store *s, const int64_t *ids, size_t n,
                       void (*done)(void *arg, const struct user_row *rows, size_t n, const struct error *e),
                       void *arg);
 
+/* NOTIFY of changes: fn with the id of a user who may have changed, been removed or no longer be ACTIVE, or 0 when that may be said of
+ * all (after a reconnect). Until store_free. The channel is rushd_users, its payload the id; triggers of the schema send it at
+ * commit. */
+void user_watch(struct store *s, void (*fn)(void *arg, int64_t user_id), void *arg);
+bool user_watched(const struct store *s); /* changes are coming in */
+
 struct balance_tx_row {
     int64_t id;
     const char *type;

@@ -31,7 +31,7 @@ void store_incomplete(struct store *s)
 
 void store_unwatch(struct store *s)
 {
-    coupon_watch_free(s);
+    store_watch_free(s);
     if (s->adds)
         line_batches_flush(s->adds);
     if (s->statuses)
@@ -42,7 +42,7 @@ void store_free(struct store *s)
 {
     if (!s)
         return;
-    coupon_watch_free(s);
+    store_watch_free(s);
     if (s->adds)
         line_batches_free(s->adds);
     if (s->statuses)

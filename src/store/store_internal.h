@@ -59,7 +59,7 @@ struct store_ids {
     TAILQ_HEAD(store_ids_waiters, store_ids_waiter) waiters;
 };
 
-struct coupon_watcher;
+struct store_watcher;
 struct line_floor;
 struct line_batches;
 struct store {
@@ -68,8 +68,8 @@ struct store {
     struct redis_client *redis; /* may be NULL */
     struct store_columns columns;
     struct store_ids ids[STORE_ID_COUNT];
-    struct pg_listener *listener; /* of rushd_coupons, while anybody watches */
-    TAILQ_HEAD(, coupon_watcher) watchers;
+    struct pg_listener *listener; /* while anybody watches */
+    TAILQ_HEAD(, store_watcher) watchers;
     TAILQ_HEAD(, line_floor) floors;      /* of coupons whose counters are gone from Redis, being read */
     struct line_batches *adds, *statuses; /* calls of this turn; NULL before the first */
     void (*on_incomplete)(void *arg);
@@ -84,7 +84,7 @@ void store_ids_init(struct store *s);
 /* Answer those who wait (RETRIABLE) and forget the ids. */
 void store_ids_free(struct store *s);
 /* Stop listening and forget the watchers. */
-void coupon_watch_free(struct store *s);
+void store_watch_free(struct store *s);
 
 /* Run fn(arg) at the end of the turn: for answers that are known at once. */
 void store_later(struct store *s, void (*fn)(void *arg), void *arg);

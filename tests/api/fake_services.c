@@ -251,10 +251,10 @@ static void run_user(struct completion *c)
     c->done.user(c->arg, failed() || i == fake.nusers ? NULL : &fake.users[i], &fake.error);
 }
 
-void user_lookup(struct coupon_cache *cache, int64_t user_id, bool fresh,
+void user_lookup(struct user_cache *cache, int64_t user_id, bool whole,
                  void (*done)(void *arg, const struct user_row *row, const struct error *e), void *arg)
 {
-    fake.fresh = fresh;
+    fake.fresh = whole;
     struct completion *c = complete(run_user, arg);
     c->done.user = done;
     c->id = user_id;

@@ -19,6 +19,7 @@ Suite *option_reload_suite(void);
 Suite *option_suite(void);
 Suite *properties_suite(void);
 Suite *random_suite(void);
+Suite *recent_suite(void);
 Suite *str_suite(void);
 
 #endif

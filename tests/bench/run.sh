@@ -2,7 +2,7 @@
 # `make bench`: measures rushd on services of its own (durable settings) beside a yardstick for each case, in the same run.
 #
 #   tests/bench/run.sh SRCDIR BUILDDIR [CASE...]      CASE: http http-pipelined orders-hot orders-spread coupon-redis
-#                                                     coupon-database refuse issue first-result status curve overload memory
+#                                                     coupon-database refuse refuse-first issue first-result status curve overload memory
 #                                                     connections start; default: all
 #
 # BENCH_SECONDS (10) per repetition, BENCH_REPEAT (3) repetitions, BENCH_CONNECTIONS (64). The load runs on the same cores as
@@ -12,7 +12,7 @@
 set -u
 src=$(cd "$1" && pwd) build=$(cd "$2" && pwd)
 shift 2
-cases=${*:-http http-pipelined orders-hot orders-spread coupon-redis coupon-database refuse issue first-result status curve overload memory connections start}
+cases=${*:-http http-pipelined orders-hot orders-spread coupon-redis coupon-database refuse refuse-first issue first-result status curve overload memory connections start}
 seconds=${BENCH_SECONDS:-10} repeat=${BENCH_REPEAT:-3} connections=${BENCH_CONNECTIONS:-64}
 . "$src/tests/support/packages.sh"
 . "$src/tests/support/services.sh"
@@ -110,7 +110,7 @@ INSERT INTO balances SELECT g, 1000000000, now() FROM generate_series(1, 100000)
 INSERT INTO user_balance_tx (user_id, tx_type, amount, balance_after) SELECT g, 'DEPOSIT', 1000000000, 1000000000 FROM generate_series(1, 100000) g;
 INSERT INTO products (id, name, category, current_price, stock) SELECT g, 'product ' || g, 'bench', 10, 1000000000 FROM generate_series(1, 1000) g;
 INSERT INTO coupons (coupon_id, name, discount_amount, max_issuance_count, valid_from, valid_to)
-    SELECT g, 'coupon ' || g, 10, CASE g WHEN 9 THEN 0 ELSE 1000000 END, now() - interval '1 day', now() + interval '30 days' FROM generate_series(1, 10) g;
+    SELECT g, 'coupon ' || g, 10, CASE WHEN g = 9 OR g > 10 THEN 0 ELSE 1000000 END, now() - interval '1 day', now() + interval '30 days' FROM generate_series(1, 20) g;
 SQL
 pg_sql -d "$(pg_url bench)" -c 'VACUUM ANALYZE'
 
@@ -230,12 +230,26 @@ case_coupon() { # case_coupon NAME DURABILITY FIRST-COUPON YARDSTICK VALUE TARGE
 }
 case_coupon_redis() { yard_redis; case_coupon coupon-redis redis 1 "EVALSHA of the accept script" "$redis_rate" 0.7; }
 case_coupon_database() { yard_insert; case_coupon coupon-database database 4 "bare unnest INSERT" "$insert_rate" 0.2; }
+# All are given out. Users ask again and again; the first time each of them is looked for among the holders, in Redis.
 case_refuse() {
     node_start refuse
     measure http-floor
     own=$m_rate
-    measure refuse --case coupon --coupon 9 --users 1:100000
+    measure refuse --case coupon --coupon 9 --users 1:20000
     report requests/s "own HTTP floor" "$own" 0.8
+    node_stop
+}
+case_refuse_first() {
+    node_start refuse-first
+    measure http-floor
+    own=$m_rate
+    long=$seconds seconds=2 # so that the users last
+    for round in $(seq "$repeat"); do
+        measure_times=1 measure refuse-first --case coupon --coupon $((10 + round)) --users 1:100000 --warmup 0
+    done
+    unset measure_times
+    seconds=$long
+    report requests/s "own HTTP floor" "$own" -
     node_stop
 }
 case_status() {
@@ -370,6 +384,7 @@ for c in $cases; do
         coupon-redis) case_coupon_redis ;;
         coupon-database) case_coupon_database ;;
         refuse) case_refuse ;;
+        refuse-first) case_refuse_first ;;
         issue) case_issue ;;
         first-result) case_first_result ;;
         status) case_status ;;

@@ -93,6 +93,17 @@ static void status_answer(struct fake_op *op, const struct error *e)
     mem_free(rows);
 }
 
+void user_watch(struct store *s, void (*fn)(void *arg, int64_t user_id), void *arg)
+{
+    s->watch_users = fn;
+    s->watch_users_arg = arg;
+}
+
+bool user_watched(const struct store *s)
+{
+    return !s->deaf;
+}
+
 void user_read_status(struct store *s, const int64_t *ids, size_t n, users_fn *done, void *arg)
 {
     fake_start(s, FAKE_USER_READ, &read_new(ids, n, status_answer, (void (*)(void))done, arg)->op);

@@ -302,6 +302,12 @@ void fake_coupon_changed(struct store *s, int64_t id)
         s->watch(s->watch_arg, id);
 }
 
+void fake_user_changed(struct store *s, int64_t id)
+{
+    if (s->watch_users)
+        s->watch_users(s->watch_users_arg, id);
+}
+
 #define DAY_US (INT64_C(24) * 3600 * 1000000)
 
 struct fake_coupon *fake_coupon_add(struct store *s, int64_t id, int64_t max_issuance, money discount)

@@ -248,6 +248,9 @@ struct store {
 
     void (*watch)(void *arg, int64_t coupon_id);
     void *watch_arg;
+    void (*watch_users)(void *arg, int64_t user_id);
+    void *watch_users_arg;
+    bool deaf; /* changes are not coming in */
 
     /* Of their files, which set free_* when they allocate. */
     struct fake_lines *redis_lines;
@@ -280,6 +283,7 @@ struct fake_product *fake_product_find(struct store *s, int64_t id);
 struct fake_coupon *fake_coupon_add(struct store *s, int64_t id, int64_t max_issuance, money discount);
 struct fake_coupon *fake_coupon_find(struct store *s, int64_t id);
 void fake_coupon_changed(struct store *s, int64_t id); /* tell the watcher, as the trigger does */
+void fake_user_changed(struct store *s, int64_t id);   /* the same */
 struct fake_user_coupon *fake_user_coupon_add(struct store *s, int64_t id, int64_t coupon_id,
                                               int64_t user_id);
 struct fake_user_coupon *fake_user_coupon_find(struct store *s, int64_t id);

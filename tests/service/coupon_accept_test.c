@@ -18,6 +18,7 @@ struct reply {
 static struct bench *b;
 static struct coupon_cache *cache;
 static struct coupon_accept *accept;
+static struct user_cache *users;
 static struct coupon_config cfg;
 static struct reply replies[3000];
 static size_t nreplies;
@@ -31,7 +32,8 @@ static void begin(bool durable)
     cfg = coupon_defaults;
     cfg.durable_accept = durable;
     cache = coupon_cache_new(b->loop, b->store);
-    accept = coupon_accept_new(b->loop, b->store, cache, &cfg);
+    users = user_cache_new(b->loop, b->store);
+    accept = coupon_accept_new(b->loop, b->store, users, cache, &cfg);
     memset(replies, 0, sizeof replies);
     nreplies = 0;
 }
@@ -51,6 +53,7 @@ static void teardown(void)
     fake_store_close(b->store);
     coupon_accept_free(accept);
     coupon_cache_free(cache);
+    user_cache_free(users);
     bench_free(b);
 }
 
@@ -159,7 +162,7 @@ START_TEST(a_full_line_is_503)
 {
     coupon_accept_free(accept);
     cfg.max_waiting = 2;
-    accept = coupon_accept_new(b->loop, b->store, cache, &cfg);
+    accept = coupon_accept_new(b->loop, b->store, users, cache, &cfg);
     asked(1, 1, "202");
     asked(1, 2, "202");
     asked(1, 3, "SERVICE_UNAVAILABLE");
@@ -172,7 +175,7 @@ START_TEST(too_many_under_way_are_refused_at_once)
     coupon_accept_free(accept);
     cfg.max_accepting = 3;
     cfg.durable_accept = true;
-    accept = coupon_accept_new(b->loop, b->store, cache, &cfg);
+    accept = coupon_accept_new(b->loop, b->store, users, cache, &cfg);
     fake_fail(b->store, FAKE_REQUEST_INSERT, FAKE_HELD, -1); /* PostgreSQL does not answer */
     size_t first = ask(1, 1);
     for (int i = 2; i <= 3; i++)
@@ -209,28 +212,6 @@ START_TEST(services_away_are_503)
 }
 END_TEST
 
-START_TEST(look_ups_are_merged_and_kept_for_a_second)
-{
-    fake_loop_pass(b->loop, 100);
-    for (int i = 1; i <= 100; i++)
-        ask(1, i);
-    fake_loop_settle(b->loop);
-    ck_assert_uint_eq(fake_count(b->store, FAKE_USER_READ), 1);
-    for (int i = 1; i <= 100; i++)
-        ask(1, i);
-    fake_loop_pass(b->loop, 300);
-    ck_assert_uint_eq(fake_count(b->store, FAKE_USER_READ), 1);
-    fake_loop_pass(b->loop, 1200);
-    ask(1, 1);
-    fake_loop_settle(b->loop);
-    ck_assert_uint_eq(fake_count(b->store, FAKE_USER_READ), 2);
-    for (int i = 1; i <= 1200; i++)
-        ask(1, i);
-    fake_loop_settle(b->loop);
-    ck_assert_uint_eq(fake_count(b->store, FAKE_USER_READ), 5); /* 500 of a statement */
-}
-END_TEST
-
 /* Decisions rest on a state that is one second old at most, on a told change at once. */
 START_TEST(coupon_info_is_fresh)
 {
@@ -243,6 +224,56 @@ START_TEST(coupon_info_is_fresh)
     fake_loop_pass(b->loop, 25);
     asked(1, 3, "202");
     ck_assert_uint_le(fake_count(b->store, FAKE_COUPON_READ), 4);
+}
+END_TEST
+
+/* Whoever comes again when all are given out costs no question, until the number of those issued is another one or time passes. */
+START_TEST(refused_again_without_a_question)
+{
+    struct fake_coupon *c = fake_coupon_find(b->store, 1);
+    c->max_issuance = 1;
+    fake_user_coupon_add(b->store, 5, 1, 7);
+    fake_line_issue(b->store, 1, 7);
+    fake_coupon_changed(b->store, 1);
+    fake_loop_pass(b->loop, 100);
+    asked(1, 7, "COUPON_ALREADY_ISSUED");
+    asked(1, 8, "COUPON_SOLD_OUT");
+    size_t adds = fake_count(b->store, FAKE_LINE_ADD);
+    for (int i = 0; i < 3; i++) {
+        asked(1, 7, "COUPON_ALREADY_ISSUED");
+        asked(1, 8, "COUPON_SOLD_OUT");
+    }
+    fake_loop_pass(b->loop, 5000);
+    asked(1, 8, "COUPON_SOLD_OUT");
+    ck_assert_uint_eq(fake_count(b->store, FAKE_LINE_ADD), adds);
+    fake_loop_pass(b->loop, 5100);
+    asked(1, 8, "COUPON_SOLD_OUT"); /* looked at again */
+    ck_assert_uint_eq(fake_count(b->store, FAKE_LINE_ADD), adds + 1);
+    c->max_issuance = 2; /* one more, which he gets */
+    fake_user_coupon_add(b->store, 6, 1, 8);
+    fake_line_issue(b->store, 1, 8);
+    fake_coupon_changed(b->store, 1);
+    fake_loop_pass(b->loop, 100);
+    asked(1, 8, "COUPON_ALREADY_ISSUED");
+    asked(1, 9, "COUPON_SOLD_OUT");
+    c->max_issuance = 3;
+    fake_coupon_changed(b->store, 1);
+    fake_loop_pass(b->loop, 100);
+    asked(1, 9, "202");
+    asked(99, 8, "COUPON_NOT_FOUND");
+}
+END_TEST
+
+/* Only a coupon that is given out stays so: one that is closed may be opened at any moment. */
+START_TEST(other_refusals_are_looked_at_each_time)
+{
+    struct fake_coupon *c = fake_coupon_find(b->store, 1);
+    c->status = "INACTIVE";
+    fake_loop_pass(b->loop, 2000);
+    asked(1, 8, "COUPON_NOT_ISSUABLE");
+    size_t adds = fake_count(b->store, FAKE_LINE_ADD);
+    asked(1, 8, "COUPON_NOT_ISSUABLE");
+    ck_assert_uint_eq(fake_count(b->store, FAKE_LINE_ADD), adds + 1);
 }
 END_TEST
 
@@ -440,11 +471,13 @@ START_TEST(already_issued_comes_before_sold_out_without_the_set)
     asked(1, 7, "COUPON_ALREADY_ISSUED");
     asked(1, 8, "COUPON_SOLD_OUT");
     fake_fail(b->store, FAKE_USER_COUPON_READ, FAKE_RETRIABLE, 1);
-    asked(1, 8, "SERVICE_UNAVAILABLE");
+    asked(1, 9, "SERVICE_UNAVAILABLE");
     size_t asked_pg = fake_count(b->store, FAKE_USER_COUPON_READ);
     fake_line_issue(b->store, 1, 7);
+    fake_loop_pass(b->loop, 11000);
     asked(1, 7, "COUPON_ALREADY_ISSUED");
     asked(1, 8, "COUPON_SOLD_OUT");
+    asked(1, 9, "COUPON_SOLD_OUT");
     ck_assert_uint_eq(fake_count(b->store, FAKE_USER_COUPON_READ), asked_pg); /* not on the way of a sale */
 }
 END_TEST
@@ -589,6 +622,7 @@ static void teardown_info(void)
     coupon_info_free(info);
     coupon_accept_free(accept);
     coupon_cache_free(cache);
+    user_cache_free(users);
     bench_free(b);
 }
 
@@ -687,8 +721,9 @@ Suite *coupon_accept_suite(void)
     tcase_add_test(t, a_full_line_is_503);
     tcase_add_test(t, too_many_under_way_are_refused_at_once);
     tcase_add_test(t, services_away_are_503);
-    tcase_add_test(t, look_ups_are_merged_and_kept_for_a_second);
     tcase_add_test(t, coupon_info_is_fresh);
+    tcase_add_test(t, refused_again_without_a_question);
+    tcase_add_test(t, other_refusals_are_looked_at_each_time);
     tcase_add_test(t, freed_in_the_middle);
     tcase_add_test(t, status_of_unknown_request);
     tcase_add_test(t, sources_in_the_contracts_order);

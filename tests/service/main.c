@@ -8,5 +8,5 @@ int main(void)
                                   coupon_issue_plan_suite(), platform_suite(), ranking_suite(),
                                   coupon_issue_suite(), coupon_accept_suite(), coupon_cache_suite(),
                                   coupon_drain_suite(), coupon_drain_fault_suite(), recovery_suite(),
-                                  popular_suite(), dead_letter_suite(), NULL});
+                                  popular_suite(), dead_letter_suite(), user_cache_suite(), NULL});
 }

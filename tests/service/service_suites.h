@@ -18,5 +18,6 @@ Suite *coupon_drain_fault_suite(void);
 Suite *recovery_suite(void);
 Suite *dead_letter_suite(void);
 Suite *popular_suite(void);
+Suite *user_cache_suite(void);
 
 #endif

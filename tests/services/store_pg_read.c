@@ -135,6 +135,59 @@ START_TEST(changes_of_coupons_are_told)
 }
 END_TEST
 
+static int64_t noticed_user;
+static int noticed_all_users;
+
+static void on_user_change(void *arg, int64_t user_id)
+{
+    (void)arg;
+    if (user_id)
+        noticed_user = user_id;
+    else
+        noticed_all_users++;
+}
+
+static void await_user(int64_t id)
+{
+    for (int i = 0; i < 500 && noticed_user != id; i++)
+        run_for(10);
+    ck_assert_int_eq(noticed_user, id);
+}
+
+static void await_all_users(int times)
+{
+    for (int i = 0; i < 500 && noticed_all_users < times; i++)
+        run_for(10);
+    ck_assert_int_eq(noticed_all_users, times);
+}
+
+/* Of whom the status changes and who is removed, not whose name changes; of many at once only that they are many. */
+START_TEST(changes_of_users_are_told)
+{
+    ck_assert(!user_watched(node.store));
+    user_watch(node.store, on_user_change, NULL);
+    await_all_users(1); /* connected: whatever was known is old */
+    ck_assert(user_watched(node.store));
+    sql("INSERT INTO users (user_id, username) SELECT g, 'watched' || g FROM generate_series(700001, 700200) AS g");
+    sql("UPDATE users SET username = username || 'x' WHERE user_id = 700001");
+    sql("UPDATE users SET status = 'INACTIVE' WHERE user_id = 700002");
+    await_user(700002);
+    sql("DELETE FROM users WHERE user_id = 700003");
+    await_user(700003);
+    ck_assert_int_eq(noticed_all_users, 1);
+    sql("UPDATE users SET status = 'DELETED' WHERE user_id > 700000");
+    await_all_users(2);
+    sql("DELETE FROM users WHERE user_id > 700000");
+    await_all_users(3);
+    sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'store_pg_test'");
+    for (int i = 0; i < 500 && user_watched(node.store); i++)
+        run_for(1);
+    ck_assert(!user_watched(node.store));
+    await_all_users(4);
+    ck_assert(user_watched(node.store));
+}
+END_TEST
+
 static void on_user_coupons(void *arg, const struct user_coupon_row *rows, size_t n, const struct error *e)
 {
     for (size_t i = 0; i < n; i++)
@@ -567,6 +620,7 @@ Suite *store_pg_read_suite(void)
 {
     const TTest *const tests[] = {coupons_are_created_and_read,
                                   changes_of_coupons_are_told,
+                                  changes_of_users_are_told,
                                   coupons_of_a_user,
                                   users_and_balances,
                                   balance_history_in_pages,
