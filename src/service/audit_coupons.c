@@ -62,27 +62,31 @@ static void verify_holders(struct audit *a, struct audit_page *p)
     coupon_users_issued(a->store, p->coupon_id, p->users, p->n, on_in_set, a);
 }
 
-static void on_members(void *arg, uint64_t next, const int64_t *users, size_t n, const struct error *e)
+static void on_scanned(void *arg, uint64_t next, const int64_t *users, size_t n, const struct error *e)
 {
     struct audit *a = arg;
-    struct audit_place *p = audit_sweep_place(a);
     if (audit_failed(a, e))
         return;
     int64_t coupon_id = present_coupon(a)->coupon_id;
-    p->cursor = next;
+    audit_sweep_place(a)->cursor = next;
     if (!next)
         next_coupon(a);
     audit_sweep_page(a, coupon_id, users, NULL, n);
 }
 
-static void next_members(struct audit *a)
+static void scan(struct audit *a, enum coupon_users which, coupon_users_scan_fn *done)
 {
     const struct audit_coupon *c = present_coupon(a);
     if (c)
-        coupon_users_scan(a->store, c->coupon_id, COUPON_USERS_ISSUED, audit_sweep_place(a)->cursor,
-                          on_members, a);
+        coupon_users_scan(a->store, c->coupon_id, which, audit_sweep_place(a)->cursor, done, a);
     else
         audit_sweep_end(a);
+}
+
+/* The same holders once more: they are counted already. */
+static void next_members(struct audit *a)
+{
+    scan(a, COUPON_USERS_ISSUED, on_scanned);
 }
 
 static void on_holders(void *arg, const int64_t *users, size_t n, const struct error *e)
@@ -174,33 +178,19 @@ static void verify_places(struct audit *a, struct audit_page *p)
 static void on_recorded(void *arg, uint64_t next, const int64_t *users, size_t n, const struct error *e)
 {
     struct audit *a = arg;
-    if (audit_failed(a, e))
-        return;
-    int64_t coupon_id = present_coupon(a)->coupon_id;
-    a->report.examined += (int64_t)n;
-    audit_sweep_place(a)->cursor = next;
-    if (!next)
-        next_coupon(a);
-    audit_sweep_page(a, coupon_id, users, NULL, n);
-}
-
-static void scan_places(struct audit *a, enum coupon_users which)
-{
-    const struct audit_coupon *c = present_coupon(a);
-    if (c)
-        coupon_users_scan(a->store, c->coupon_id, which, audit_sweep_place(a)->cursor, on_recorded, a);
-    else
-        audit_sweep_end(a);
+    if (!e || e->kind == ERROR_NONE)
+        a->report.examined += (int64_t)n;
+    on_scanned(a, next, users, n, e);
 }
 
 static void next_records(struct audit *a)
 {
-    scan_places(a, COUPON_USERS_PENDING);
+    scan(a, COUPON_USERS_PENDING, on_recorded);
 }
 
 static void next_in_flight(struct audit *a)
 {
-    scan_places(a, COUPON_USERS_IN_FLIGHT);
+    scan(a, COUPON_USERS_IN_FLIGHT, on_recorded);
 }
 
 static void sweep_in_flight(struct audit *a)

@@ -42,9 +42,9 @@ enum coupon_users {
     COUPON_USERS_IN_FLIGHT,
     COUPON_USERS_ISSUED,
 };
+typedef void coupon_users_scan_fn(void *arg, uint64_t next, const int64_t *user_ids, size_t n,
+                                  const struct error *e);
 void coupon_users_scan(struct store *s, int64_t coupon_id, enum coupon_users which, uint64_t cursor,
-                       void (*done)(void *arg, uint64_t next, const int64_t *user_ids, size_t n,
-                                    const struct error *e),
-                       void *arg);
+                       coupon_users_scan_fn *done, void *arg);
 
 #endif
