@@ -115,7 +115,7 @@ static void on_coupon(void *arg, const struct coupon_row *row, const struct erro
         api_refuse_code(c, REFUSAL_COUPON_UNKNOWN);
         return;
     }
-    const struct body_coupon body = body_of(row, clock_real_us());
+    const struct body_coupon body = body_of(row, clock_shop_us());
     api_send_table(c, 200, &body_coupon_table, &body);
 }
 
@@ -137,7 +137,7 @@ static void on_all_known(void *arg, const struct error *e)
     size_t n;
     const struct coupon_row *rows = coupon_cache_all(c->api->services.cache, &n);
     struct body_coupon *bodies = mem_array(n, sizeof *bodies);
-    int64_t now_us = clock_real_us();
+    int64_t now_us = clock_shop_us();
     for (size_t i = 0; i < n; i++)
         bodies[i] = body_of(&rows[i], now_us);
     api_send_array(c, &body_coupon_table, bodies, n);

@@ -174,7 +174,7 @@ static bool sink_send(void *self, enum event_topic topic, struct slice key, stru
     buf_put_slice(&ev->value, value);
     if (n)
         copy_headers(ev, headers, n);
-    ev->timestamp_ms = clock_real_us() / 1000;
+    ev->timestamp_ms = clock_shop_us() / 1000;
     ev->fn = fn;
     ev->arg = arg;
     ev->id = id;

@@ -131,12 +131,20 @@ static void on_schema(void *arg, enum schema_state state, int version, const cha
     }
 }
 
+static void ask_schema(struct node *n)
+{
+    if (n->state == NODE_STOPPING)
+        n->schema_checking = false;
+    else
+        schema_check(n->store, app_config.server.time_zone, on_schema, n);
+}
+
 static void check_schema(struct node *n)
 {
     if (n->schema_checking || n->migrating || !pg_pool_ready(n->pg) || n->state == NODE_STOPPING)
         return;
     n->schema_checking = true;
-    schema_check(n->store, app_config.server.time_zone, on_schema, n);
+    node_clock_read(n, ask_schema);
 }
 
 static void on_pg_state(void *arg, bool ready, const char *reason)

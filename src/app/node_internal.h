@@ -1,5 +1,5 @@
 /* The parts of a node, for the files that wire it: node.c (build, free), node_events.c (Kafka or local), node_health.c (what is up),
- * node_stop.c (the way down), node_tasks.c (housekeeping). */
+ * node_stop.c (the way down), node_tasks.c (housekeeping), node_clock.c (what time it is). */
 #ifndef RUSHD_APP_NODE_INTERNAL_H
 #define RUSHD_APP_NODE_INTERNAL_H
 
@@ -78,7 +78,8 @@ struct node {
 
     struct component db, redis_part, kafka_part;
     bool schema_ok, schema_checking, migrating, settings_checked;
-    struct loop_timer *health_timer, *task_timer, *require_timer, *look_timer;
+    struct loop_timer *health_timer, *task_timer, *require_timer, *look_timer, *clock_timer;
+    int64_t clock_apart_us; /* how far this machine's clock was ahead of the shop's when the log last told */
     struct recovery *recovery;
     bool rebuilding; /* lines are being looked through */
     int64_t looked_us;
@@ -116,6 +117,11 @@ void node_health_stopping(struct node *n);
 void node_health_free(struct node *n);
 /* The schema is right and the roles may work. */
 void node_work(struct node *n);
+
+/* node_clock.c */
+void node_clock_new(struct node *n);
+/* Set the shop's clock by the database, then call then (may be NULL), also when that failed. */
+void node_clock_read(struct node *n, void (*then)(struct node *n));
 
 /* node_tasks.c */
 void node_tasks_new(struct node *n);

@@ -31,7 +31,7 @@ static void expire(void *arg)
     struct node *n = arg;
     loop_timer_start(n->task_timer, EXPIRE_PERIOD_MS);
     if (n->schema_ok && (app_config.roles & ROLE_QUEUE))
-        order_tx_expire(n->store, clock_real_us() - KEYS_KEPT_US, clock_real_us() - TOKENS_KEPT_US,
+        order_tx_expire(n->store, clock_shop_us() - KEYS_KEPT_US, clock_shop_us() - TOKENS_KEPT_US,
                         EXPIRE_LIMIT, on_expired, n);
 }
 
@@ -107,6 +107,7 @@ void node_tasks_new(struct node *n)
     store_on_incomplete(n->store, on_incomplete, n);
     n->task_timer = loop_timer_new(n->loop, expire, n);
     loop_timer_start(n->task_timer, EXPIRE_PERIOD_MS);
+    node_clock_new(n);
     n->look_timer = loop_timer_new(n->loop, look, n);
     loop_timer_every(n->look_timer, LOOK_PERIOD_MS);
 }
@@ -115,5 +116,6 @@ void node_tasks_free(struct node *n)
 {
     loop_timer_free(n->task_timer);
     loop_timer_free(n->look_timer);
+    loop_timer_free(n->clock_timer);
     recovery_free(n->recovery);
 }

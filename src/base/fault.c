@@ -1,4 +1,5 @@
-/* Named places where a test build kills the process: what counts is what is stored then. */
+/* Named places where a test build kills the process, what counts is what is stored then, or stops it, and then what others did
+ * meanwhile. */
 #include "base/fault.h"
 
 #ifdef RUSHD_FAULT_POINTS
@@ -13,6 +14,7 @@ static struct {
     bool read;
     struct slice point; /* empty: none */
     uint64_t left;      /* passes until the end */
+    int signal;         /* what happens then */
 } fault;
 
 static void read_environment(void)
@@ -21,11 +23,17 @@ static void read_environment(void)
     fault.read = true;
     if (!text || !*text)
         return;
-    const char *colon = strrchr(text, ':');
-    fault.point = (struct slice){text, colon ? (size_t)(colon - text) : strlen(text)};
+    size_t n = strlen(text);
+    fault.signal = SIGKILL;
+    if (n > 5 && strcmp(text + n - 5, ":stop") == 0) {
+        fault.signal = SIGSTOP;
+        n -= 5;
+    }
+    const char *colon = memchr(text, ':', n);
+    fault.point = (struct slice){text, colon ? (size_t)(colon - text) : n};
     fault.left = 1;
-    if (colon && (!str_to_u64(colon + 1, strlen(colon + 1), &fault.left) || fault.left == 0))
-        base_die(EX_USAGE, "RUSHD_FAULT=%s: expected point or point:n with n from 1", text);
+    if (colon && (!str_to_u64(colon + 1, (size_t)(text + n - colon) - 1, &fault.left) || fault.left == 0))
+        base_die(EX_USAGE, "RUSHD_FAULT=%s: expected point[:n][:stop] with n from 1", text);
 }
 
 void fault_check(void)
@@ -46,7 +54,7 @@ void fault_pass(const char *point)
     if (!fault.read)
         read_environment();
     if (fault.point.n && slice_eq(fault.point, point) && --fault.left == 0)
-        raise(SIGKILL);
+        raise(fault.signal);
 }
 
 #endif

@@ -1,5 +1,6 @@
-/* Fault points: named places where a test build kills the process at its n-th pass (guarantees section 2).
- * Compiled in with --enable-fault-points, driven by RUSHD_FAULT=point[:n]; else FAULT_POINT() is nothing. */
+/* Fault points: named places where a test build kills the process at its n-th pass (guarantees section 2), or stops it until
+ * somebody sends SIGCONT. Compiled in with --enable-fault-points, driven by RUSHD_FAULT=point[:n][:stop]; else FAULT_POINT() is
+ * nothing. */
 #ifndef RUSHD_BASE_FAULT_H
 #define RUSHD_BASE_FAULT_H
 
@@ -25,7 +26,7 @@
     X("order-published", "after one message of an order that was committed by this node")
 
 #ifdef RUSHD_FAULT_POINTS
-/* Kill the process (SIGKILL) if RUSHD_FAULT names this point and this is the n-th pass. */
+/* Kill the process (SIGKILL), or stop it (SIGSTOP), if RUSHD_FAULT names this point and this is the n-th pass. */
 void fault_pass(const char *point);
 /* End with EX_USAGE if RUSHD_FAULT names no point of the table: else a test would wait for nothing. */
 void fault_check(void);

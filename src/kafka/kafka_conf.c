@@ -79,6 +79,8 @@ static bool conf_common(rd_kafka_conf_t *conf, const struct kafka_config *cfg, s
         {"reconnect.backoff.max.ms", "500"}, /* the default of 10 s would outlast the outage */
         {NULL, NULL},
     };
+    if (!kafka_waits_monotonic())
+        log_warn(&kafka_logger, "if this machine's clock is put back, the Kafka client pauses for as long");
     return conf_set_all(conf, pairs, e);
 }
 

@@ -37,6 +37,11 @@ void kafka_bridge_open(struct kafka_bridge *b, struct loop *l, rd_kafka_queue_t 
  */
 void kafka_bridge_close(struct kafka_bridge *b);
 
+/* --- kafka_wait.c --- */
+
+/* A step of the date does not reach into the waits of librdkafka's threads. (Who asks has the file linked.) */
+bool kafka_waits_monotonic(void);
+
 /* --- kafka_conf.c: settings --- */
 
 enum {

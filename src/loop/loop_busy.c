@@ -83,10 +83,13 @@ void loop_busy_mark(struct loop *l)
 {
     if (l->busy.woke_us)
         return;
-    /* Inside a callback this is the time at which epoll_wait() returned; outside it is now. */
+    /* Inside a callback this is the time at which epoll_wait() returned; outside it is now. libevent keeps it by the monotonic
+     * clock and adds what it believes to be the distance to the date: so it must tell the present as well, for the date may
+     * have stepped. */
     struct timeval woke, now;
     event_base_gettimeofday_cached(l->base, &woke);
-    gettimeofday(&now, NULL);
+    event_base_update_cache_time(l->base);
+    event_base_gettimeofday_cached(l->base, &now);
     int64_t age_us = (int64_t)(now.tv_sec - woke.tv_sec) * 1000000 + (now.tv_usec - woke.tv_usec);
     l->busy.woke_us = loop_now_us() - (age_us > 0 ? age_us : 0);
 }

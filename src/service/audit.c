@@ -368,7 +368,7 @@ void audit_run(struct loop *l, struct store *s, const struct audit_config *cfg,
     a->arg = arg;
     a->step = (struct loop_task){.run = step, .arg = a};
     a->timer = loop_timer_new(l, on_settled, a);
-    a->began_us = clock_real_us();
+    a->began_us = clock_shop_us();
     a->first_day = msg_date_day_of(a->began_us) - cfg->retention_days + 1;
     a->snapshot = audit_snapshot_open(s, cfg->deadline_ms, on_snapshot, a);
 }

@@ -102,7 +102,7 @@ static const void *find(const void *key, const void *array, size_t n, size_t siz
 /* Keys of days that have ended since the audit began are gone. */
 static bool still_kept(const struct audit *a, const struct audit_ranking *r, int64_t day)
 {
-    int64_t kept = msg_date_day_of(clock_real_us()) - a->cfg->retention_days + 1;
+    int64_t kept = msg_date_day_of(clock_shop_us()) - a->cfg->retention_days + 1;
     return day >= kept + (r->recent ? 2 : 0);
 }
 

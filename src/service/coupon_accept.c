@@ -338,7 +338,7 @@ enum refusal_code coupon_verdict(const struct coupon_row *row, int64_t now_us)
 
 static void ask_for_place(struct accept *a, const struct coupon_row *row)
 {
-    a->verdict = coupon_verdict(row, clock_real_us());
+    a->verdict = coupon_verdict(row, clock_shop_us());
     a->has_holders = row->issued > 0;
     a->given_out = row->issued >= row->max_issuance ? row->issued : -1;
     if (refuse_again(a))

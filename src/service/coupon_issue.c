@@ -192,7 +192,7 @@ static void on_locked(void *arg, struct issue_tx *tx, const struct issue_tx_fact
         r->give_up = true;
         r->n = 1;
     }
-    r->decided_us = clock_real_us();
+    r->decided_us = clock_shop_us();
     coupon_issue_plan(r->requests, r->n, facts, r->decided_us, c->cfg.ttl_ms * 1000, next_id, c->store,
                       r->verdicts);
     if (r->give_up && r->verdicts[0].fresh)

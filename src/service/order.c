@@ -267,7 +267,7 @@ static void on_batch_end(void *arg, enum store_end end, const struct error *e)
 static void on_batch_locked(void *arg, struct order_tx *tx, const struct order_tx_facts *facts)
 {
     struct order_service *o = arg;
-    if (!order_batch_plan(&o->batch, o->store, facts, clock_real_us())) {
+    if (!order_batch_plan(&o->batch, o->store, facts, clock_shop_us())) {
         order_tx_abort(tx);
         return;
     }

@@ -238,7 +238,7 @@ static bool send_message(struct flight *f, struct error *e)
     if (f->topic == EVENT_ORDER_COMPLETED)
         msg_order_completed_print(value, &f->order, p->cfg.schema);
     else if (f->topic == EVENT_DATA_PLATFORM)
-        msg_data_platform_print(value, &f->order, p->cfg.schema, clock_real_us());
+        msg_data_platform_print(value, &f->order, p->cfg.schema, clock_shop_us());
     else {
         key_id = f->products[f->product].product_id;
         msg_product_ranking_print(value, &f->order, &f->products[f->product], p->cfg.schema);
@@ -442,7 +442,7 @@ size_t outbox_in_flight(const struct outbox_publisher *p)
 
 int64_t outbox_oldest_age_ms(const struct outbox_publisher *p)
 {
-    int64_t age = p->state.oldest_us ? (clock_real_us() - p->state.oldest_us) / 1000 : 0;
+    int64_t age = p->state.oldest_us ? (clock_shop_us() - p->state.oldest_us) / 1000 : 0;
     return age > 0 ? age : 0;
 }
 

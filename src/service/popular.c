@@ -142,7 +142,7 @@ static void on_sales(void *arg, const struct product_sales_row *rows, size_t n, 
 
 static void first_day(const struct popular *p, struct buf *out)
 {
-    msg_date_day(out, msg_date_day_of(clock_real_us()) - (p->days - 1));
+    msg_date_day(out, msg_date_day_of(clock_shop_us()) - (p->days - 1));
 }
 
 /* Room for so many best sellers. */
@@ -237,7 +237,7 @@ void popular_get(struct popular *p,
     if (!p->reading) {
         p->reading = true;
         p->read_us = now;
-        ranking_top(p->store, clock_real_us(), p->days, (size_t)p->size, on_top, p);
+        ranking_top(p->store, clock_shop_us(), p->days, (size_t)p->size, on_top, p);
     }
 }
 

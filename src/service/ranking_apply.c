@@ -119,7 +119,7 @@ static void apply(struct run *r)
 {
     struct ranking_flow *f = r->flow;
     int64_t last = r->messages[r->n - 1].offset;
-    ranking_apply(f->store, r->topic, r->partition, last < 0 ? -1 : last + 1, r->sales, r->n, clock_real_us(),
+    ranking_apply(f->store, r->topic, r->partition, last < 0 ? -1 : last + 1, r->sales, r->n, clock_shop_us(),
                   f->retention_days, on_applied, r);
 }
 

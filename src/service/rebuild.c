@@ -370,7 +370,7 @@ static void on_sales(void *arg, const struct ranking_sale *sales, size_t n, int6
     struct rebuild *r = arg;
     if (failed(r, e))
         return;
-    int64_t now = clock_real_us();
+    int64_t now = clock_shop_us();
     int64_t kept_since = msg_date_day_start(msg_date_day_of(now) - r->cfg.retention_days);
     r->counts.sales += (int64_t)n;
     r->last_page = !n || newest_us < kept_since;
@@ -402,7 +402,7 @@ static void on_forgotten(void *arg, const struct error *e)
 /* Every day whose keys may be there: sales of tomorrow come from a node whose clock is ahead. */
 static void forget_day(struct rebuild *r)
 {
-    if (r->day <= msg_date_day_of(clock_real_us()) + 1)
+    if (r->day <= msg_date_day_of(clock_shop_us()) + 1)
         ranking_forget(r->store, r->day, r->cfg.retention_days, on_forgotten, r);
     else
         read_sales(r);
@@ -410,7 +410,7 @@ static void forget_day(struct rebuild *r)
 
 static void start_ranking(struct rebuild *r)
 {
-    r->day = msg_date_day_of(clock_real_us()) - r->cfg.retention_days;
+    r->day = msg_date_day_of(clock_shop_us()) - r->cfg.retention_days;
     if (r->cfg.from_scratch)
         forget_day(r);
     else
@@ -471,8 +471,8 @@ void rebuild_run(struct loop *l, struct store *s, const struct rebuild_config *c
     r->cfg = *cfg;
     r->parts = parts;
     r->cursor.coupon_id = cfg->coupon_id; /* its requests stand behind this place */
-    r->before_us = clock_real_us() - min_age_ms * 1000 +
-                   (min_age_ms ? 0 : INT64_C(3600) * 1000000); /* Redis' clock may be ahead */
+    r->before_us = clock_shop_us() - min_age_ms * 1000 +
+                   (min_age_ms ? 0 : INT64_C(86400) * 1000000); /* Redis' clock may be ahead */
     r->done = done;
     r->arg = arg;
     r->next = (struct loop_task){.run = next_part, .arg = r};

@@ -282,3 +282,19 @@ void store_arena_free(struct store_arena *a)
         mem_free(c);
     }
 }
+
+/* --- clock --- */
+
+typedef void clock_fn(void *arg, int64_t now_us, const struct error *e);
+
+static void on_clock(struct store_call *c, const struct pg_result *r, const struct error *e)
+{
+    clock_fn *done = (clock_fn *)c->done;
+    done(c->arg, r ? pg_result_i64(r, 0, 0) : 0, e);
+}
+
+void store_clock_read(struct store *s, clock_fn *done, void *arg)
+{
+    static const struct pg_statement st = {"store_clock", "SELECT " SQL_US("clock_timestamp()")};
+    store_read(s, &st, PG_NO_PARAMS, on_clock, (store_any_fn *)done, arg);
+}

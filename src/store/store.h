@@ -36,6 +36,10 @@ void store_on_incomplete(struct store *s, void (*fn)(void *arg), void *arg);
 
 typedef void store_done_fn(void *arg, const struct error *e);
 
+/* The database's clock, microseconds since 1970, taken between call and answer (base/clock.h, clock_shop_set()). */
+void store_clock_read(struct store *s, void (*done)(void *arg, int64_t now_us, const struct error *e),
+                      void *arg);
+
 /* How a writing transaction ended. */
 enum store_end {
     STORE_COMMITTED,   /* durable */

@@ -3,7 +3,9 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "base/fault.h"
 
@@ -52,6 +54,26 @@ END_TEST
 #endif
 
 #ifdef RUSHD_FAULT_POINTS
+START_TEST(a_pass_stops_and_goes_on)
+{
+    int status;
+    setenv("RUSHD_FAULT", "coupon-taken:2:stop", 1);
+    FAULT_CHECK();
+    pid_t child = fork();
+    if (child == 0) {
+        FAULT_POINT("coupon-taken");
+        FAULT_POINT("coupon-taken");
+        FAULT_POINT("coupon-taken");
+        _exit(7);
+    }
+    ck_assert_int_eq(waitpid(child, &status, WUNTRACED), child);
+    ck_assert(WIFSTOPPED(status));
+    ck_assert_int_eq(kill(child, SIGCONT), 0);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+}
+END_TEST
+
 START_TEST(a_point_of_the_table_is_accepted)
 {
     setenv("RUSHD_FAULT", "coupon-taken:7", 1);
@@ -79,6 +101,7 @@ Suite *fault_suite(void)
     tcase_add_test_raise_signal(tc, the_third_pass_kills, SIGKILL);
     tcase_add_test_raise_signal(tc, without_a_number_the_first_pass_kills, SIGKILL);
     tcase_add_exit_test(tc, a_wrong_number_is_refused, EX_USAGE);
+    tcase_add_test(tc, a_pass_stops_and_goes_on);
     tcase_add_test(tc, a_point_of_the_table_is_accepted);
     tcase_add_exit_test(tc, an_unknown_point_is_refused, EX_USAGE);
 #endif

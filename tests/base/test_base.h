@@ -8,6 +8,7 @@
 
 Suite *base_suite(void);
 Suite *buf_suite(void);
+Suite *clock_suite(void);
 Suite *component_suite(void);
 Suite *error_suite(void);
 Suite *fault_suite(void);

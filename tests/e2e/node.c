@@ -93,6 +93,13 @@ static void become_rushd(const struct node *n, const char *const *arguments)
     dup2(null, 0);
     dup2(log, 1);
     dup2(log, 2);
+    if (n->clock) {
+        setenv("RUSHD_TEST_CLOCK", n->clock, 1);
+        setenv("LD_PRELOAD", text("%s/tests/support/stepped_clock.so", e2e_env("RUSHD_TEST_BUILDDIR")), 1);
+        const char *options = getenv("ASAN_OPTIONS");
+        setenv("ASAN_OPTIONS",
+               text("%s%sverify_asan_link_order=0", options ? options : "", options ? ":" : ""), 1);
+    }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     signal(SIGPIPE, SIG_DFL); /* as a shell starts it */
     execvp(argv[0], (char *const *)argv);
@@ -143,6 +150,26 @@ struct node *node_spawn(const char *name, const char *file, const char *const *a
 struct node *node_start(const char *name, const char *extra)
 {
     struct node *n = node_new(name);
+    node_configure(n, extra);
+    launch(n, NULL);
+    node_wait_listening(n);
+    return n;
+}
+
+void node_step_clock(struct node *n, int ahead_s)
+{
+    int32_t step = ahead_s;
+    int fd = open(n->clock, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    ck_assert_msg(fd >= 0, "%s: %s", n->clock, strerror(errno));
+    ck_assert_int_eq(pwrite(fd, &step, sizeof step, 0), sizeof step);
+    close(fd);
+}
+
+struct node *node_start_with_clock(const char *name, const char *extra, int ahead_s)
+{
+    struct node *n = node_new(name);
+    n->clock = in_build(name, "clock");
+    node_step_clock(n, ahead_s);
     node_configure(n, extra);
     launch(n, NULL);
     node_wait_listening(n);

@@ -14,6 +14,7 @@ struct node {
     int pidfd;
     int port, management_port;
     long log_from; /* where the log of the present process starts */
+    char *clock;   /* the file that steps its clock; NULL: it has the machine's */
 };
 
 /* Start a node with the services of the run and the mode's way of events; extra holds further lines of configuration ("" for
@@ -21,6 +22,10 @@ struct node {
 struct node *node_start(const char *name, const char *extra);
 /* The same with a configuration file as it is and further arguments (NULL-terminated). Does not wait. */
 struct node *node_spawn(const char *name, const char *file, const char *const *arguments);
+/* The same with a clock of its own, which node_step_clock() sets; at first so many seconds ahead of the machine's. */
+struct node *node_start_with_clock(const char *name, const char *extra, int ahead_s);
+/* Step the clock of a node so that it is so many seconds ahead. */
+void node_step_clock(struct node *node, int ahead_s);
 /* Start it again, after node_stop() or node_kill(), with the same configuration on another port. */
 void node_again(struct node *node);
 /* The same without waiting. */

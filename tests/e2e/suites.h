@@ -5,6 +5,7 @@
 #include <check.h>
 
 Suite *order_suite(void);
+Suite *clock_suite(void);
 Suite *cluster_suite(void);
 Suite *coupon_suite(void);
 Suite *error_suite(void);

@@ -22,6 +22,7 @@ static const struct {
     {"peer", peer_suite},
     {"life", life_suite},
     {"outage", outage_suite},
+    {"clock", clock_suite},
     {"cluster", cluster_suite, true},
     {"overload", overload_suite, true},
 };

@@ -12,7 +12,7 @@ RUSHD_TEST_UNDER="valgrind --quiet --error-exitcode=99 --leak-check=full --error
 --num-callers=24 --suppressions=$suppressions --log-file=$reports/%p"
 export RUSHD_TEST_MODE RUSHD_TEST_SLOWNESS RUSHD_TEST_UNDER
 # shellcheck disable=SC2086
-"$RUSHD_TEST_BUILDDIR/tests/e2e/test_e2e" ${*:-${VALGRIND_SUITES:-order coupon error read event peer life outage cluster}}
+"$RUSHD_TEST_BUILDDIR/tests/e2e/test_e2e" ${*:-${VALGRIND_SUITES:-order coupon error read event peer life outage clock cluster}}
 status=$?
 # Nodes that tests kill have no exit status: what they left counts as well.
 for report in "$reports"/*; do

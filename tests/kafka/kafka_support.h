@@ -49,6 +49,7 @@ void on_closed(void *arg); /* arg: bool */
 bool is_true(void *arg);
 
 Suite *murmur_suite(void);
+Suite *wait_suite(void);
 Suite *producer_suite(void);
 Suite *embedded_suite(void);
 Suite *consumer_suite(void);

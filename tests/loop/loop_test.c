@@ -2,6 +2,8 @@
 #include "loop/loop.h"
 
 #include <signal.h>
+#include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/metric.h"
@@ -177,6 +179,11 @@ static void on_block(void *arg)
     *(bool *)arg = true;
 }
 
+static void on_fire(void *arg)
+{
+    *(bool *)arg = true;
+}
+
 static struct metric_value read_turns(void)
 {
     struct metric_value v;
@@ -200,6 +207,34 @@ START_TEST(blocking_call_counts_as_busy_and_sleep_does_not)
 }
 END_TEST
 
+/* libevent's date, and everybody's in this program. */
+static int64_t date_stepped_s;
+int gettimeofday(struct timeval *restrict tv, void *restrict tz)
+{
+    struct timespec now;
+    (void)tz;
+    clock_gettime(CLOCK_REALTIME, &now);
+    tv->tv_sec = now.tv_sec + date_stepped_s;
+    tv->tv_usec = now.tv_nsec / 1000;
+    return 0;
+}
+
+START_TEST(step_of_the_date_does_not_count_as_busy)
+{
+    bool fired = false;
+    static const int64_t steps[] = {3600, -3600};
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        struct loop_timer *t = loop_timer_new(l, on_fire, &fired);
+        date_stepped_s = steps[i];
+        fired = false;
+        loop_timer_start(t, 200);
+        ck_assert(loop_run_until(l, is_set, &fired, 1000));
+        loop_timer_free(t);
+    }
+    ck_assert(read_turns().max < 0.1);
+}
+END_TEST
+
 Suite *loop_suite(void)
 {
     Suite *s = suite_create("loop");
@@ -214,6 +249,7 @@ Suite *loop_suite(void)
     tcase_add_test(c, signal_arrives_as_a_call);
     tcase_add_test(c, broken_pipe_is_an_error_not_a_signal);
     tcase_add_test(c, blocking_call_counts_as_busy_and_sleep_does_not);
+    tcase_add_test(c, step_of_the_date_does_not_count_as_busy);
     suite_add_tcase(s, c);
     return s;
 }
