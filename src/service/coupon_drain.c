@@ -1,6 +1,9 @@
 /* From the waiting line to Kafka: the one drainer of each coupon (contract section 4, steps 2, 3 and 5; guarantees G8).
  *
- *   tick     each interval: which coupons have a line; each minute all coupons are probed for lines filled from outside
+ *   tick     each interval: which coupons have a line, and what is in it; each minute all coupons are probed for lines filled
+ *            from outside. A line is asked for only when there is something to do: members wait, a lease is about to end
+ *   turn     so many lines at once; the others stand in a queue, so that ten thousand lines neither flood Redis nor let
+ *            each other's calls pass their deadlines
  *   take     lease with an epoch; members move to in-flight as far as the window has room
  *   send     in line order, only while the lease holds by our own clock
  *   report   good: the member is marked published, in batches at the end of the turn
@@ -18,6 +21,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/metric.h"
+#include "base/queue.h"
 #include "loop/loop.h"
 #include "service/coupon.h"
 #include "service/coupon_info.h"
@@ -32,9 +36,12 @@ LOG_DEFINE(log_drain, "rushd.coupon.drain");
 #define AGAIN_MS        20 /* while members wait for room in the window */
 #define PROBE_MS        60000
 #define PROBE_BATCH     200
-#define STALE_MS        2000
-#define STOP_STEP_MS    10
-#define SILENCE_MS      1000 /* without a report: the broker is away, nothing more is handed over */
+#define STALE_MS                                                                                             \
+    2000 /* between rechecks at least; a sixteenth of recheck_ms when nothing waits for its report */
+#define TURNS_MAX      64  /* lines that Redis is asked about at once */
+#define RENEW_SLACK_MS 500 /* a lease is renewed when it would not hold until so long after the next tick */
+#define STOP_STEP_MS   10
+#define SILENCE_MS     1000 /* without a report: the broker is away, nothing more is handed over */
 
 struct members {
     struct coupon_line_member *m;
@@ -43,6 +50,7 @@ struct members {
 
 enum line_state {
     LINE_IDLE,     /* nothing is asked of Redis */
+    LINE_QUEUED,   /* waits for its turn */
     LINE_LOOKUP,   /* the coupon's row is being read */
     LINE_TAKING,   /* take runs */
     LINE_PUTTING,  /* put back runs */
@@ -51,20 +59,29 @@ enum line_state {
     LINE_RELEASED, /* given up; the node stops */
 };
 
+/* What a line does when its turn has come. */
+enum line_turn {
+    TURN_TAKE,  /* look the coupon up, take members */
+    TURN_RENEW, /* keep the lease */
+    TURN_STALE, /* recheck */
+};
+
 struct line {
+    TAILQ_ENTRY(line) link; /* QUEUED */
     struct coupon_drain *drain;
     int64_t coupon_id;
     enum line_state state;
-    int64_t epoch;          /* 0: no lease */
-    int64_t lease_until_us; /* by clock_mono_us() */
-    int64_t asked_us;       /* when the running take was sent */
-    bool lost;              /* a reply was lost: begin a new epoch when nothing is outstanding */
-    bool listed;            /* in the last list of lines */
-    int64_t waiting, in_flight;
-    bool unfinished;        /* members of older epochs are still to return */
-    bool held;              /* publishing failed: nothing is taken before the next tick */
-    int64_t quota;          /* members that may still be taken in this interval; -1: no bound */
-    struct members to_send; /* taken, not produced; sent_pos of them are done */
+    enum line_turn turn;
+    int64_t epoch;                     /* 0: no lease */
+    int64_t lease_until_us;            /* by clock_mono_us() */
+    int64_t asked_us;                  /* when the running take was sent */
+    bool lost;                         /* a reply was lost: begin a new epoch when nothing is outstanding */
+    uint64_t listed;                   /* number of the last list that it was in */
+    int64_t waiting, taken, in_flight; /* taken: in flight without a mark, as last listed */
+    bool unfinished;                   /* members of older epochs are still to return */
+    bool held;                         /* publishing failed: nothing is taken before the next tick */
+    int64_t quota;                     /* members that may still be taken in this interval; -1: no bound */
+    struct members to_send;            /* taken, not produced; sent_pos of them are done */
     size_t sent_pos;
     size_t outstanding;
     int64_t heard_us; /* last report, or the first message that waits for one */
@@ -85,9 +102,12 @@ struct coupon_drain {
     struct event_sink sink;
     struct coupon_config cfg;
     struct map *lines;
+    TAILQ_HEAD(, line) queue; /* of those that wait for their turn */
+    size_t turns;             /* under way */
     struct coupon_info *info;
     struct loop_timer *tick;
     bool running, listing;
+    uint64_t lists; /* begun so far */
     int64_t tick_started_us, probed_us;
     struct buf value;
     void (*stopped)(void *arg);
@@ -129,6 +149,7 @@ static const struct metric_def task_def = {
 
 static void line_step(struct line *l);
 static void drain_line(struct line *l);
+static void turn_over(struct coupon_drain *d);
 
 static void members_add(struct members *list, const struct coupon_line_member *m)
 {
@@ -271,6 +292,7 @@ static void on_taken(void *arg, const struct coupon_line_taken *taken, const str
 {
     struct line *l = arg;
     l->state = LINE_IDLE;
+    turn_over(l->drain);
     if (e && e->kind != ERROR_NONE) {
         l->lost = l->lost || e->kind == ERROR_UNKNOWN || is_nodata(e);
         return;
@@ -340,10 +362,12 @@ static void on_coupon(void *arg, const struct coupon_row *row, const struct erro
 {
     struct line *l = arg;
     l->state = LINE_IDLE;
-    if (e && e->kind != ERROR_NONE) /* PostgreSQL is away: nothing could be decided */
-        return;
-    if (!l->drain->running || !may_take(l)) { /* something failed meanwhile, or the lease has ended */
-        line_step(l);
+    bool failed = e && e->kind != ERROR_NONE; /* PostgreSQL is away: nothing could be decided */
+    if (failed || !l->drain->running ||
+        !may_take(l)) { /* something failed meanwhile, or the lease has ended */
+        turn_over(l->drain);
+        if (!failed)
+            line_step(l);
         return;
     }
     mem_free(l->message.coupon_name);
@@ -372,6 +396,7 @@ static void on_stale(void *arg, const struct coupon_line_member *m, size_t n, co
 {
     struct line *l = arg;
     l->state = LINE_IDLE;
+    turn_over(l->drain);
     if (e && e->kind != ERROR_NONE) {
         l->lost = l->lost || e->kind == ERROR_UNKNOWN;
         return;
@@ -427,13 +452,79 @@ static void line_step(struct line *l)
     }
 }
 
+/* --- turns --- */
+
+/* Nothing of older epochs, of failures or of lost replies is in the way of a recheck. */
+static bool may_recheck(const struct line *l)
+{
+    return lease_holds(l) && !unsent(l) && !l->failed.len && !l->lost && !reports_are_late(l);
+}
+
+/* True when Redis or the cache was asked. What was to be done may have become impossible while the line stood in the queue. */
+static bool begin_turn(struct line *l)
+{
+    struct coupon_drain *d = l->drain;
+    switch (l->turn) {
+    case TURN_TAKE:
+        if (!d->running || !may_take(l))
+            return false;
+        l->state = LINE_LOOKUP;
+        coupon_cache_get(d->cache, l->coupon_id, on_coupon, l);
+        return true;
+    case TURN_RENEW:
+        if (!lease_holds(l) || l->lost)
+            return false;
+        take(l, 0);
+        return true;
+    case TURN_STALE:
+        if (!may_recheck(l))
+            return false;
+        l->checked_us = clock_mono_us();
+        l->state = LINE_STALE;
+        coupon_line_stale(d->store, l->coupon_id, d->cfg.node_id, l->epoch, d->cfg.recheck_ms,
+                          d->cfg.lease_ms, STALE_MAX, on_stale, l);
+        return true;
+    }
+    return false;
+}
+
+static void next_turns(struct coupon_drain *d)
+{
+    struct line *l;
+    while (d->turns < TURNS_MAX && (l = TAILQ_FIRST(&d->queue))) {
+        TAILQ_REMOVE(&d->queue, l, link);
+        l->state = LINE_IDLE;
+        if (begin_turn(l))
+            d->turns++;
+        else
+            line_step(l);
+    }
+}
+
+/* A line has its answer, or asks for nothing: the next one. */
+static void turn_over(struct coupon_drain *d)
+{
+    d->turns--;
+    next_turns(d);
+}
+
+/* A lease that is to be kept does not wait behind those who want one. */
+static void ask_for_turn(struct line *l, enum line_turn turn)
+{
+    l->turn = turn;
+    l->state = LINE_QUEUED;
+    if (turn == TURN_RENEW)
+        TAILQ_INSERT_HEAD(&l->drain->queue, l, link);
+    else
+        TAILQ_INSERT_TAIL(&l->drain->queue, l, link);
+    next_turns(l->drain);
+}
+
 /* Ask for members now, unless reports or failures stand in the way. */
 static void drain_line(struct line *l)
 {
-    if (!l->drain->running || l->state != LINE_IDLE || !may_take(l))
-        return;
-    l->state = LINE_LOOKUP;
-    coupon_cache_get(l->drain->cache, l->coupon_id, on_coupon, l);
+    if (l->drain->running && l->state == LINE_IDLE && may_take(l))
+        ask_for_turn(l, TURN_TAKE);
 }
 
 static void on_again(void *arg)
@@ -481,8 +572,21 @@ static bool line_busy(const struct line *l)
 
 static bool recheck_due(const struct line *l)
 {
-    return l->state == LINE_IDLE && lease_holds(l) && !unsent(l) && !l->failed.len && !l->lost &&
-           !reports_are_late(l) && clock_mono_us() - l->checked_us > STALE_MS * 1000;
+    int64_t rest = l->drain->cfg.recheck_ms / 16, after = l->taken || rest < STALE_MS ? STALE_MS : rest;
+    return l->in_flight && may_recheck(l) && clock_mono_us() - l->checked_us > after * 1000;
+}
+
+/* Is there something that only the next tick would see to? A lease that is not ours, or lost, is asked for at each tick. */
+static bool take_due(const struct line *l)
+{
+    return l->waiting > 0 || l->unfinished || l->lost || !lease_holds(l);
+}
+
+/* Who is in flight needs somebody to recheck, and his report a lease that still holds. */
+static bool renewal_due(const struct line *l)
+{
+    int64_t until = clock_mono_us() + (l->drain->cfg.interval_ms + RENEW_SLACK_MS + LEASE_MARGIN_MS) * 1000;
+    return lease_holds(l) && !l->lost && l->lease_until_us < until;
 }
 
 static void measure_rate(struct line *l)
@@ -502,16 +606,14 @@ static void tick_line(struct line *l)
     if (l->marks.len)
         mark_published(l);
     line_step(l);
-    if (recheck_due(l)) {
-        l->checked_us = clock_mono_us();
-        l->state = LINE_STALE;
-        coupon_line_stale(d->store, l->coupon_id, d->cfg.node_id, l->epoch, d->cfg.recheck_ms,
-                          d->cfg.lease_ms, STALE_MAX, on_stale, l);
-    } else if (l->state == LINE_IDLE && lease_holds(l) && !l->lost && (unsent(l) || l->outstanding)) {
-        take(l, 0); /* keep the lease while reports are awaited */
-    } else {
+    if (l->state != LINE_IDLE)
+        return;
+    if (recheck_due(l))
+        ask_for_turn(l, TURN_STALE);
+    else if (take_due(l) && may_take(l))
         drain_line(l);
-    }
+    else if (renewal_due(l))
+        ask_for_turn(l, TURN_RENEW);
 }
 
 static void observe_tick(struct coupon_drain *d, bool ok)
@@ -532,23 +634,32 @@ static void leases_are_lost(struct coupon_drain *d)
         ((struct line *)value)->lost = true;
 }
 
-static void on_lines(void *arg, const int64_t *coupon_ids, size_t n, const struct error *e)
+static void tick_page(struct coupon_drain *d, const struct coupon_line_page *page)
 {
-    struct coupon_drain *d = arg;
-    d->listing = false;
-    observe_tick(d, !e || e->kind == ERROR_NONE);
-    if (is_nodata(e))
-        leases_are_lost(d);
-    if (!d->running || (e && e->kind != ERROR_NONE))
-        return;
-    for (size_t i = 0; i < n; i++)
-        line_get(d, coupon_ids[i])->listed = true;
+    for (size_t i = 0; i < page->n; i++) {
+        const struct coupon_line_state *found = &page->lines[i];
+        struct line *l = line_get(d, found->coupon_id);
+        if (l->listed == d->lists)
+            continue;
+        l->listed = d->lists;
+        l->waiting = found->waiting;
+        l->taken = found->taken;
+        l->in_flight = found->in_flight;
+        tick_line(l);
+    }
+}
+
+/* Those that have no line, and what all of them hold. */
+static void tick_others(struct coupon_drain *d)
+{
     int64_t id, waiting = 0, in_flight = 0;
     void *value;
     size_t pos = 0;
     while (map_next(d->lines, &pos, &id, &value)) {
         struct line *l = value;
-        if (l->listed || line_busy(l)) {
+        if (l->listed == d->lists) {
+            /* it had its tick */
+        } else if (line_busy(l)) {
             tick_line(l);
         } else if (lease_holds(l)) { /* who comes next needs no new epoch */
             l->waiting = l->in_flight = 0;
@@ -558,12 +669,29 @@ static void on_lines(void *arg, const int64_t *coupon_ids, size_t n, const struc
             line_free(l);
             continue;
         }
-        l->listed = false;
         waiting += l->epoch ? l->waiting : 0;
         in_flight += l->epoch ? l->in_flight : 0;
     }
     metric_set(metric_single(&waiting_def), (double)waiting);
     metric_set(metric_single(&in_flight_def), (double)in_flight);
+}
+
+static void on_lines(void *arg, const struct coupon_line_page *page, const struct error *e)
+{
+    struct coupon_drain *d = arg;
+    bool failed = e && e->kind != ERROR_NONE;
+    if (is_nodata(e))
+        leases_are_lost(d);
+    if (d->running && !failed) {
+        tick_page(d, page);
+        if (page->next) {
+            coupon_line_list(d->store, page->next, on_lines, d);
+            return;
+        }
+        tick_others(d);
+    }
+    d->listing = false;
+    observe_tick(d, !failed);
 }
 
 static void on_probed(void *arg, const struct error *e)
@@ -600,7 +728,8 @@ static void on_tick(void *arg)
     d->tick_started_us = clock_mono_us();
     probe(d);
     d->listing = true;
-    coupon_line_list(d->store, on_lines, d);
+    d->lists++;
+    coupon_line_list(d->store, 0, on_lines, d);
 }
 
 /* --- life --- */
@@ -680,6 +809,7 @@ struct coupon_drain *coupon_drain_new(struct loop *l, struct store *s, struct co
     d->sink = sink;
     d->cfg = *cfg;
     d->lines = map_new();
+    TAILQ_INIT(&d->queue);
     d->info = coupon_info_new(l, s, cache);
     d->tick = loop_timer_new(l, on_tick, d);
     d->stop_tick = loop_timer_new(l, on_stop_tick, d);

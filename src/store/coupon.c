@@ -166,9 +166,9 @@ static const struct pg_statement st_request_latest = {
     "coupon_request_latest",
     REQUEST_COLUMNS ", 1 AS source FROM coupon_requests WHERE coupon_id = $1::bigint AND user_id = $2::bigint"
     " UNION ALL"
-    " SELECT coupon_id, user_id, " SQL_US("issued_at") ", NULL, true, true, NULL, user_coupon_id, "
+    " (SELECT coupon_id, user_id, " SQL_US("issued_at") ", NULL, true, true, NULL, user_coupon_id, "
     SQL_US("issued_at") ", 2"
-    " FROM user_coupons WHERE coupon_id = $1::bigint AND user_id = $2::bigint"
+    " FROM user_coupons AS h WHERE " SQL_HELD_BY("h", "$1::bigint", "$2::bigint") " ORDER BY h.coupon_id, h.user_id LIMIT 1)"
     " ORDER BY source, at DESC LIMIT 1"};
 /* clang-format on */
 

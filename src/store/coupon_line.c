@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "msg/msg_date.h"
 #include "store/coupon.h"
@@ -13,6 +14,7 @@
 #define ID "%" PRId64
 
 #define TAKE_MAX  500 /* members that one script moves: keeps Redis busy for less than ten milliseconds */
+#define LIST_PAGE 1000 /* lines of one list, about */
 #define BATCH_MAX 200 /* calls of one turn that share a script */
 #define PART_MAX  500 /* the same for members handed in: calls with more go out in parts */
 
@@ -242,27 +244,40 @@ void coupon_line_cancel(struct store *s, int64_t coupon_id, int64_t user_id, int
 
 /* --- drain --- */
 
-typedef void list_fn(void *arg, const int64_t *coupon_ids, size_t n, const struct error *e);
+typedef void list_fn(void *arg, const struct coupon_line_page *page, const struct error *e);
 
 static void on_list(void *arg, const struct redis_reply *r, const struct error *e)
 {
     struct call *c = arg;
-    size_t len = e ? 0 : redis_reply_len(r), n = 0;
-    int64_t *ids = mem_array(len, sizeof *ids);
-    for (size_t i = 0; i < len; i++)
-        if (redis_reply_is_i64(redis_reply_at(r, i), &ids[n]) && ids[n] > 0)
-            n++;
-    ((list_fn *)c->done)(c->arg, ids, n, e);
-    mem_free(ids);
+    size_t len = e ? 0 : redis_reply_len(r) / 4;
+    struct coupon_line_state *lines = mem_array(len, sizeof *lines);
+    struct coupon_line_page page = {.lines = lines};
+    if (!e && redis_reply_len(r))
+        page.next = strtoull(redis_reply_text(redis_reply_at(r, 0)).p, NULL, 10);
+    for (size_t i = 0; i < len; i++) {
+        struct coupon_line_state *l = &lines[page.n];
+        if (!redis_reply_is_i64(redis_reply_at(r, 4 * i + 1), &l->coupon_id) || l->coupon_id <= 0)
+            continue;
+        l->waiting = redis_reply_i64(redis_reply_at(r, 4 * i + 2));
+        l->taken = redis_reply_i64(redis_reply_at(r, 4 * i + 3));
+        l->in_flight = redis_reply_i64(redis_reply_at(r, 4 * i + 4));
+        page.n++;
+    }
+    ((list_fn *)c->done)(c->arg, &page, e);
+    mem_free(lines);
     mem_free(c);
 }
 
-void coupon_line_list(struct store *s, list_fn *done, void *arg)
+void coupon_line_list(struct store *s, uint64_t from, list_fn *done, void *arg)
 {
     struct script_args a = {0};
+    char cursor[24];
+    snprintf(cursor, sizeof cursor, "%llu", (unsigned long long)from);
     script_key(&a, "coupon:lines");
     script_key(&a, MARK_KEY);
     script_run_id(s, &a);
+    script_text(&a, cursor);
+    script_i64(&a, LIST_PAGE);
     store_script(s, SCRIPT_COUPON_LINES, &a, 0, on_list, call_new((store_any_fn *)done, arg));
 }
 

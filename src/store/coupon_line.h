@@ -37,9 +37,21 @@ void coupon_line_cancel(struct store *s, int64_t coupon_id, int64_t user_id, int
                         void (*done)(void *arg, bool removed, const struct error *e), void *arg);
 
 /* --- drain --- */
-/* Coupons whose line or in-flight set is not empty; empty ones are dropped from the set on the way. NODATA as above. */
-void coupon_line_list(struct store *s,
-                      void (*done)(void *arg, const int64_t *coupon_ids, size_t n, const struct error *e),
+struct coupon_line_state {
+    int64_t coupon_id;
+    int64_t waiting;   /* in line */
+    int64_t taken;     /* in flight, not marked as published */
+    int64_t in_flight; /* taken or published, without a result */
+};
+struct coupon_line_page {
+    const struct coupon_line_state *lines;
+    size_t n;
+    uint64_t next; /* where the next page begins; 0: this was the last */
+};
+/* A page of the coupons whose line or in-flight set is not empty, about a thousand; from 0: the first. A coupon that has a line all the
+ * time is in some page, perhaps in two. Empty ones are dropped from the set on the way. NODATA as above. */
+void coupon_line_list(struct store *s, uint64_t from,
+                      void (*done)(void *arg, const struct coupon_line_page *page, const struct error *e),
                       void *arg);
 /* Look whether these coupons have a line (other programs add to it) and enter them in coupon:lines. */
 void coupon_line_probe(struct store *s, const int64_t *coupon_ids, size_t n, store_done_fn *done, void *arg);

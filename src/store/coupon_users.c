@@ -32,7 +32,7 @@ static const struct pg_statement st_decided = {
 static const struct pg_statement st_held = {
     "coupon_users_held",
     "SELECT x.ord FROM unnest($2::bigint[]) WITH ORDINALITY AS x (user_id, ord)"
-    " WHERE EXISTS (SELECT FROM user_coupons AS u WHERE u.coupon_id = $1::bigint AND u.user_id = x.user_id)"};
+    " WHERE EXISTS (SELECT FROM user_coupons AS u WHERE " SQL_HELD_BY("u", "$1::bigint", "x.user_id") ")"};
 /* clang-format on */
 
 /* Rows are places in what was asked, from 1. */

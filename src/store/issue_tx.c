@@ -30,7 +30,8 @@ static const struct pg_statement st_facts = {
     " q.outcome IS NOT NULL, q.outcome IS NOT DISTINCT FROM 'SUCCESS', q.reason, q.user_coupon_id"
     " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS x (coupon_id, user_id, at, ord)"
     " LEFT JOIN users AS u ON u.user_id = x.user_id"
-    " LEFT JOIN user_coupons AS uc ON uc.coupon_id = x.coupon_id AND uc.user_id = x.user_id"
+    " LEFT JOIN LATERAL (SELECT user_coupon_id FROM user_coupons AS h WHERE " SQL_HELD_BY("h", "x.coupon_id", "x.user_id")
+    " ORDER BY h.coupon_id, h.user_id LIMIT 1) AS uc ON true"
     " LEFT JOIN coupon_requests AS q ON q.coupon_id = x.coupon_id AND q.user_id = x.user_id"
     " AND q.requested_at = " SQL_AT("x.at")};
 /* A request that somebody decided since the lock is not touched, and the row count tells. Decision numbers ascend in the order

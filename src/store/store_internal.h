@@ -16,6 +16,13 @@
 #define SQL_US(column)       "(extract(epoch FROM " column ") * 1000000)::bigint"
 #define SQL_AT(microseconds) "('epoch'::timestamptz + (" microseconds ")::bigint * interval '1 microsecond')"
 
+/* The row of user_coupons that a user holds of a coupon. Two equalities would do as well for the index on users, with a filter: that
+ * reads all coupons of a user, and the planner, to whom each user holds one, takes it. A comparison of rows that begins with the
+ * coupon can only be answered by the index on both. Where the number of rows matters to the plan, ORDER BY both LIMIT 1 goes with it. */
+#define SQL_HELD_BY(alias, coupon, user)                                                                     \
+    "(" alias ".coupon_id, " alias ".user_id) >= (" coupon ", " user ") AND (" alias ".coupon_id, " alias    \
+    ".user_id) <= (" coupon ", " user ")"
+
 /* --- the store --- */
 /* The columns of one statement as array parameters. A scratch of the store: parameters are copied by pg_*
  * before it returns, so one set serves every statement in turn. */

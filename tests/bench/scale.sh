@@ -121,7 +121,9 @@ fill() {
         -f "$src/tests/bench/scale_fill.sql" >/dev/null || exit 1
     sql -c 'VACUUM ANALYZE' -c CHECKPOINT
     pg_sql -d "$(pg_url postgres)" -c 'ALTER SYSTEM SET fsync = on' -c 'SELECT pg_reload_conf()' >/dev/null
-    redis SET rushd:data 1 >/dev/null # it is not empty for lack of a rebuild
+    # The mark of whole data, as a node leaves it: nothing is rebuilt while something else is measured.
+    mark="$(redis INFO server | tr -d '\r' | sed -n 's/^run_id://p') 1"
+    redis MSET rushd:data "$mark" rushd:ranked "$mark" >/dev/null
     fill_line 1 1 "$members"
     fill_ranking
 }
@@ -226,8 +228,10 @@ case_issue() {
 }
 left_in_line() { echo $(($(redis ZCARD coupon:queue:1) + $(redis ZCARD coupon:inflight:1))); }
 issue_is_done() { [ "$(left_in_line)" -le "$target" ]; }
-# Ten members in the line of each coupon.
+# Ten members in the line of each coupon, the same ten: so they come to hold very many coupons.
 case_lines() {
+    redis DEL coupon:queue:1 coupon:pending:1 >/dev/null # when the case before did not run
+    redis SREM coupon:lines 1 >/dev/null
     sha=$(redis SCRIPT LOAD "$(cat "$src/tests/bench/scale_line.lua")")
     awk -v sha="$sha" -v n="$coupons" -v first="$((requests + 1))" -v at="$(($(date +%s) - 60))" \
         'BEGIN { for (c = 100; c < 100 + n; c++) printf "EVALSHA %s 0 %d %d 10 1000 %s\r\n", sha, c, first, at }' | redis --pipe >/dev/null
@@ -282,7 +286,7 @@ case_outbox_waiting() {
 case_rebuild() {
     redis DEL coupon:lines coupon:queue:3 coupon:pending:3 >/dev/null
     sql -c "INSERT INTO coupon_requests (coupon_id, user_id, requested_at, ticket)
-            SELECT 3, g, now() - interval '1 hour' + (g * 7919 % $members) * interval '1 microsecond', g FROM generate_series(1, $members) g" \
+            SELECT 3, g, now() - interval '1 hour' + (g::bigint * 7919 % $members) * interval '1 microsecond', g FROM generate_series(1, $members) g" \
         -c 'VACUUM ANALYZE coupon_requests'
     meter_start
     node_pid=0

@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define MOVE_MAX 500 /* members that one call moves */
+#define MOVE_MAX  500 /* members that one call moves */
+#define LIST_PAGE 200 /* lines of one call */
 
 /* --- calls --- */
 
@@ -20,6 +21,8 @@ struct line_op {
     struct coupon_line_take how;
     struct coupon_line_member *members; /* handed in, or found */
     int64_t *ids;                       /* the same */
+    struct coupon_line_state *lines;    /* found, a page */
+    uint64_t next;                      /* behind it */
     size_t n;
     struct coupon_line_ticket ticket;
     struct coupon_line_taken taken;
@@ -34,6 +37,7 @@ static void op_done(struct fake_op *op)
     mem_free(o->owner);
     mem_free(o->members);
     mem_free(o->ids);
+    mem_free(o->lines);
 }
 
 /* For calls whose answer is only that they happened. */
@@ -176,6 +180,17 @@ void coupon_line_cancel(struct store *s, int64_t coupon_id, int64_t user_id, int
 
 /* --- drain --- */
 
+static int64_t taken_of(const struct fake_line *l)
+{
+    int64_t n = 0, user;
+    void *value;
+    for (size_t pos = 0; map_next(l->records, &pos, &user, &value);) {
+        const struct fake_record *r = value;
+        n += r->flies && r->state == RECORD_TAKEN;
+    }
+    return n;
+}
+
 static void list_apply(struct fake_op *op)
 {
     struct line_op *o = (struct line_op *)op;
@@ -183,27 +198,33 @@ static void list_apply(struct fake_op *op)
     o->incomplete = fake_redis_incomplete(op->store);
     if (o->incomplete)
         return;
-    o->ids = mem_array(all->at.n, sizeof *o->ids);
-    for (size_t i = 0; i < all->at.n; i++) {
+    o->lines = mem_array(LIST_PAGE, sizeof *o->lines);
+    size_t i = o->limit;
+    for (; i < all->at.n && i < o->limit + LIST_PAGE; i++) {
         struct fake_line *l = all->at.at[i];
         l->listed = l->listed && fake_line_busy(l);
         if (l->listed)
-            o->ids[o->n++] = l->coupon_id;
+            o->lines[o->n++] = (struct coupon_line_state){l->coupon_id, (int64_t)l->queue.n, taken_of(l),
+                                                          (int64_t)l->flying};
     }
+    o->next = i < all->at.n ? i : 0;
 }
 
-typedef void list_fn(void *arg, const int64_t *coupon_ids, size_t n, const struct error *e);
+typedef void list_fn(void *arg, const struct coupon_line_page *page, const struct error *e);
 
 static void list_answer(struct fake_op *op, const struct error *e)
 {
     struct line_op *o = (struct line_op *)op;
     e = e ? e : o->incomplete;
-    ((list_fn *)o->done)(o->arg, e ? NULL : o->ids, e ? 0 : o->n, e);
+    const struct coupon_line_page page = {e ? NULL : o->lines, e ? 0 : o->n, e ? 0 : o->next};
+    ((list_fn *)o->done)(o->arg, &page, e);
 }
 
-void coupon_line_list(struct store *s, list_fn *done, void *arg)
+/* From: the place among all lines. */
+void coupon_line_list(struct store *s, uint64_t from, list_fn *done, void *arg)
 {
     struct line_op *o = op_new(0, list_apply, list_answer, DONE(done), arg);
+    o->limit = (size_t)from;
     fake_start(s, FAKE_LINE_LIST, &o->op);
 }
 

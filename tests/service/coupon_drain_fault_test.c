@@ -173,10 +173,10 @@ START_TEST(one_node_drains_a_line)
     fake_loop_pass(ground.b->loop, 3000);
     ck_assert_uint_eq(ground.b->sink->sends, 10);
     coupon_drain_run(ground.nodes[0].drain, false); /* and is gone without a word, its messages with it */
-    fake_loop_pass(ground.b->loop, 3500);
+    fake_loop_pass(ground.b->loop, 2500);
     ck_assert_uint_eq(ground.b->sink->sends, 10);
     ground.b->sink->holding = false;
-    fake_loop_pass(ground.b->loop, 3000);
+    fake_loop_pass(ground.b->loop, 4000);
     ck_assert_str_eq(ground_landed(), "1-10"); /* by the other one, in the old order */
     fake_sink_report_all(ground.b->sink, EVENT_NOT_DELIVERED, false);
     ground_pass(2000); /* what the first node hears now changes nothing */

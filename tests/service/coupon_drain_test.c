@@ -73,6 +73,7 @@ END_TEST
 /* What comes while the recheck is due does not wait for the tick after it. */
 START_TEST(a_recheck_does_not_cost_a_tick)
 {
+    ground.cfg.recheck_ms = 30000;
     ground_drain(0);
     ground_ask(1, 1, 1);
     for (int i = 2; i <= 12; i++) {
@@ -81,6 +82,46 @@ START_TEST(a_recheck_does_not_cost_a_tick)
         ground_ask(1, i, i);
     }
     ck_assert_uint_gt(fake_count(ground.b->store, FAKE_LINE_STALE), 2);
+}
+END_TEST
+
+/* More lines than are asked about at once, each with two in it, behind slow answers. */
+START_TEST(many_lines_take_turns)
+{
+    enum {
+        MANY = 1000
+    };
+    struct store *s = ground.b->store;
+    for (int i = 1; i <= MANY; i++) {
+        if (i > 2)
+            fake_coupon_add(s, i, 5000, 100);
+        ground_ask(i, 1, 2);
+    }
+    fake_delay(s, FAKE_LINE_TAKE, 100);
+    fake_delay(s, FAKE_LINE_STALE, 100);
+    fake_delay(s, FAKE_LINE_PUBLISHED, 5);
+    ground_drain(0);
+    size_t most = 0;
+    for (int64_t t = 0; t < 5000; t += 10) {
+        fake_loop_pass(ground.b->loop, 10);
+        size_t n = fake_running(s, FAKE_LINE_TAKE) + fake_running(s, FAKE_LINE_STALE);
+        most = n > most ? n : most;
+    }
+    ck_assert_uint_le(most, 64);
+    ck_assert_uint_ge(most, 20);
+    ck_assert_uint_eq(ground.b->sink->messages.n, 2 * MANY); /* each member once */
+    ck_assert(ground_counter("rushd.coupon.put.back") == 0);
+    size_t takes = fake_count(s, FAKE_LINE_TAKE);
+    ck_assert_uint_lt(takes, 3 * MANY);
+    fake_loop_pass(ground.b->loop, 10000); /* all in flight: leases are kept, nothing more is asked for */
+    ck_assert_uint_lt(fake_count(s, FAKE_LINE_TAKE) - takes, 5 * MANY);
+    ck_assert_uint_eq(ground.b->sink->messages.n, 2 * MANY);
+    ground_pass(5000);
+    for (int i = 1; i <= MANY; i++)
+        ck_assert_uint_eq(ground_decided(i), 2);
+    ground_stop(0, 20000);
+    fake_loop_pass(ground.b->loop, 5000);
+    ck_assert_int_eq(ground.nodes[0].stopped, 1);
 }
 END_TEST
 
@@ -412,6 +453,7 @@ Suite *coupon_drain_suite(void)
     tcase_add_test(t, window_bounds_and_refills);
     tcase_add_test(t, most_per_tick);
     tcase_add_test(t, a_recheck_does_not_cost_a_tick);
+    tcase_add_test(t, many_lines_take_turns);
     tcase_add_test(t, an_empty_line_keeps_its_epoch);
     tcase_add_test(t, members_from_outside);
     tcase_add_test(t, lines_are_found_by_the_probe);

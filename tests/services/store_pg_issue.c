@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "store/coupon.h"
+#include "store/coupon_users.h"
 #include "store/issue_tx.h"
 #include "store/rebuild.h"
 
@@ -339,6 +340,57 @@ START_TEST(the_newest_request_counts)
 }
 END_TEST
 
+static void on_held(void *arg, const bool *flags, size_t n, const struct error *e)
+{
+    ck_assert_uint_eq(n, 1);
+    ck_assert(flags[0]);
+    on_done(arg, e);
+}
+
+static void look_at_holder(const struct issue_tx_facts *f)
+{
+    ck_assert_int_eq(f->requests[0].holds_user_coupon_id, 1000007);
+}
+
+/* Whether somebody holds a coupon costs nothing for the others that he holds, whatever the statistics say: here that a user has
+ * one, as in most shops. */
+START_TEST(a_user_of_many_coupons)
+{
+    const struct issue_tx_request request = {.coupon_id = 107, .user_id = 1010, .requested_at_us = 9};
+    const int64_t user_id = 1010;
+    struct outcome held = {0};
+    struct run r = {.look = look_at_holder};
+    sql("SET session_replication_role = replica;"
+        "INSERT INTO users SELECT g, 'u' FROM generate_series(10000, 110000) g;"
+        "INSERT INTO coupons SELECT g, 'c', 1, 1, 0, 'ACTIVE', now(), now() + interval '1 day' FROM "
+        "generate_series(100, 2000) g;"
+        "INSERT INTO user_coupons (coupon_id, user_id) SELECT 100 + g %% 1000, g FROM generate_series(10000, "
+        "20000) g;"
+        "ANALYZE;"
+        "INSERT INTO user_coupons (user_coupon_id, coupon_id, user_id) SELECT g + 999900, g, 1010 FROM "
+        "generate_series(100, 2000) g");
+    node_close(&node);
+    sql("SELECT pg_stat_reset()");
+    node_open(&node);
+    start(&r, &node, &request, 1);
+    finish(&r, STORE_ROLLED_BACK);
+    coupon_users_held(node.store, request.coupon_id, &user_id, 1, on_held, &held);
+    AWAIT_OK(&held);
+    ck_assert_int_eq(latest_of(request.coupon_id, user_id).row.user_coupon_id, 1000007);
+    node_close(&node);
+    for (int i = 0;
+         i < 500 &&
+         sql_i64("SELECT sum(idx_scan)::bigint FROM pg_stat_user_indexes WHERE relname = 'user_coupons'") < 3;
+         i++)
+        run_for(20);
+    ck_assert_int_ge(
+        sql_i64("SELECT sum(idx_scan)::bigint FROM pg_stat_user_indexes WHERE relname = 'user_coupons'"), 3);
+    ck_assert_int_lt(
+        sql_i64("SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes WHERE relname = 'user_coupons'"),
+        20);
+}
+END_TEST
+
 static struct {
     struct outcome outcome;
     size_t n;
@@ -420,8 +472,9 @@ END_TEST
 Suite *store_pg_issue_suite(void)
 {
     const TTest *const tests[] = {
-        a_batch_is_decided,    a_decision_is_never_made_twice, a_redelivery_that_waited_sees_the_decision,
-        deciding_uses_indexes, the_newest_request_counts,      requests_are_recorded_once};
+        a_batch_is_decided,        a_decision_is_never_made_twice, a_redelivery_that_waited_sees_the_decision,
+        deciding_uses_indexes,     a_user_of_many_coupons,         the_newest_request_counts,
+        requests_are_recorded_once};
     Suite *s = suite_create("store_pg_issue");
     TCase *tc = tcase_create("issue_tx");
     tcase_set_timeout(tc, 60);

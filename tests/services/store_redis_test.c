@@ -277,9 +277,34 @@ START_TEST(keys_of_another_type)
     ck_assert_int_eq(a.e.kind, ERROR_PERMANENT);
     raw("DEL coupon:queue:7");
     raw("SADD coupon:lines abc 12 007x -3");
-    int64_t ids[4];
-    ck_assert_uint_eq(list(ids, 4), 0);
+    struct coupon_line_state lines[4];
+    ck_assert_uint_eq(list(lines, 4), 0);
     ck_assert_int_eq(raw_i64("EXISTS coupon:lines"), 0);
+    raw("SET coupon:queue:9 1"); /* costs nobody else his place in the list */
+    raw("SET coupon:inflight:9 1");
+    raw("SADD coupon:lines 9");
+    accepted(1);
+    ck_assert(listed());
+    raw("DEL coupon:queue:9 coupon:inflight:9");
+}
+END_TEST
+
+/* More than one page, and more than a small set holds as a list. */
+START_TEST(many_lines)
+{
+    enum {
+        MANY = 3000
+    };
+    struct coupon_line_state *lines = mem_array(MANY, sizeof *lines);
+    for (int i = 1; i <= MANY; i++) {
+        raw("ZADD coupon:queue:%d 1 1 2 2", i);
+        raw("SADD coupon:lines %d %d", i, MANY + i); /* every other one is empty */
+    }
+    ck_assert_uint_eq(list(lines, MANY), MANY);
+    for (int i = 0; i < MANY; i++)
+        ck_assert(lines[i].waiting == 2 && !lines[i].taken && !lines[i].in_flight);
+    ck_assert_int_eq(raw_i64("SCARD coupon:lines"), MANY);
+    mem_free(lines);
 }
 END_TEST
 
@@ -631,7 +656,8 @@ static Suite *only_redis_suite(void)
                                     the_offset_goes_with_the_last_part, NULL});
     add_case(s, "junk",
              (const TTest *const[]){junk_in_the_ranking, junk_under_the_keys_of_a_line, keys_of_another_type,
-                                    a_ranking_of_another_type_marks_nothing, results_that_are_no_json, NULL});
+                                    many_lines, a_ranking_of_another_type_marks_nothing,
+                                    results_that_are_no_json, NULL});
     add_case(s, "nodes",
              (const TTest *const[]){two_nodes_after_a_loss, who_was_put_back_is_remembered,
                                     ten_thousand_members, NULL});

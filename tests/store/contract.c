@@ -261,25 +261,31 @@ struct standing standing_of(int64_t user_id)
 
 struct listed {
     bool fired;
-    int64_t *ids;
+    struct coupon_line_state *lines;
     size_t most, n;
 };
 
-static void on_list(void *arg, const int64_t *ids, size_t n, const struct error *e)
+static void on_list(void *arg, const struct coupon_line_page *page, const struct error *e)
 {
     struct listed *l = arg;
     ck_assert(!e && !l->fired);
-    ck_assert_uint_le(n, l->most);
-    l->fired = true;
-    l->n = n;
-    if (n)
-        memcpy(l->ids, ids, n * sizeof *ids);
+    for (size_t i = 0; i < page->n; i++) {
+        size_t known = 0;
+        while (known < l->n && l->lines[known].coupon_id != page->lines[i].coupon_id)
+            known++;
+        ck_assert_uint_lt(known, l->most);
+        l->lines[known] = page->lines[i];
+        l->n += known == l->n;
+    }
+    l->fired = !page->next;
+    if (page->next)
+        coupon_line_list(contract_store, page->next, on_list, l);
 }
 
-size_t list(int64_t *ids, size_t most)
+size_t list(struct coupon_line_state *lines, size_t most)
 {
-    struct listed l = {.ids = ids, .most = most};
-    coupon_line_list(contract_store, on_list, &l);
+    struct listed l = {.lines = lines, .most = most};
+    coupon_line_list(contract_store, 0, on_list, &l);
     ck_assert(!l.fired);
     await(&l.fired);
     return l.n;
@@ -316,10 +322,10 @@ void check_users(const struct taken *t, int64_t first, size_t n)
 
 bool listed(void)
 {
-    int64_t ids[10];
-    size_t n = list(ids, 10);
+    struct coupon_line_state lines[10];
+    size_t n = list(lines, 10);
     for (size_t i = 0; i < n; i++)
-        if (ids[i] == COUPON)
+        if (lines[i].coupon_id == COUPON)
             return true;
     return false;
 }

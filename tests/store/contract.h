@@ -97,7 +97,7 @@ struct standing {
 void on_status(void *arg, const struct coupon_line_status *st, const struct error *e);
 struct standing standing_of(int64_t user_id);
 /* Coupons that have a line, into ids. */
-size_t list(int64_t *ids, size_t most);
+size_t list(struct coupon_line_state *lines, size_t most);
 
 int64_t user(int64_t i); /* 1000 + i */
 /* Requests of user(1) .. user(n), in this order, all accepted; requestedAt into at[0 .. n - 1] unless NULL. */

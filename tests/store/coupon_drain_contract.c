@@ -394,20 +394,42 @@ START_TEST(status_says_where_a_request_is)
 }
 END_TEST
 
+static void check_state(const struct coupon_line_state *l, int64_t waiting, int64_t taken, int64_t in_flight)
+{
+    ck_assert_int_eq(l->waiting, waiting);
+    ck_assert_int_eq(l->taken, taken);
+    ck_assert_int_eq(l->in_flight, in_flight);
+}
+
+START_TEST(what_a_list_counts)
+{
+    struct coupon_line_state lines[2];
+    fill(5, NULL);
+    const struct taken *t = take("a", 0, WINDOW, 3);
+    ck_assert_uint_eq(list(lines, 2), 1);
+    ck_assert_int_eq(lines[0].coupon_id, COUPON);
+    check_state(lines, 2, 3, 3);
+    published(t->t.epoch, t->m, 2);
+    ck_assert_uint_eq(list(lines, 2), 1);
+    check_state(lines, 2, 1, 3);
+}
+END_TEST
+
 START_TEST(lines_and_probe)
 {
-    int64_t ids[10];
-    ck_assert_uint_eq(list(ids, 10), 0);
+    struct coupon_line_state lines[10];
+    ck_assert_uint_eq(list(lines, 10), 0);
     contract_outside_add(3, SLICE("5"), "1");
     contract_outside_add(4, SLICE("5"), "1");
-    ck_assert_uint_eq(list(ids, 10), 0);
+    ck_assert_uint_eq(list(lines, 10), 0);
     struct answer a = {0};
     coupon_line_probe(contract_store, (int64_t[]){2, 3, 5}, 3, on_answer, &a);
     AWAIT_OK(&a);
-    ck_assert_uint_eq(list(ids, 10), 1);
-    ck_assert_int_eq(ids[0], 3);
+    ck_assert_uint_eq(list(lines, 10), 1);
+    ck_assert_int_eq(lines[0].coupon_id, 3);
+    check_state(lines, 1, 0, 0);
     contract_outside_remove(3, "5");
-    ck_assert_uint_eq(list(ids, 10), 0);
+    ck_assert_uint_eq(list(lines, 10), 0);
     int64_t at = accepted(1).requested_at_us;
     ck_assert(listed());
     const struct taken *t = take("a", 0, WINDOW, 10);
@@ -434,6 +456,7 @@ Suite *coupon_drain_contract_suite(void)
     add_case(s, "results",
              (const TTest *const[]){decision_removes_its_own_records, newer_request_is_left_alone,
                                     failures_do_not_overwrite, replay_for_a_holder, one_user_twice_in_a_batch,
-                                    status_says_where_a_request_is, lines_and_probe, NULL});
+                                    status_says_where_a_request_is, what_a_list_counts, lines_and_probe,
+                                    NULL});
     return s;
 }

@@ -460,8 +460,8 @@ static void finish(void)
     } while (count(IN_LINE, PUBLISHED));
     for (size_t i = 0; i < nrequests; i++)
         ck_assert(!requests[i].own || requests[i].decided);
-    int64_t ids[4];
-    ck_assert_uint_eq(list(ids, 4), 0);
+    struct coupon_line_state lines[4];
+    ck_assert_uint_eq(list(lines, 4), 0);
 }
 
 static void begin(uint64_t start)

@@ -28,9 +28,10 @@ static void on_no_take(void *arg, const struct coupon_line_taken *t, const struc
     on_answer(arg, e);
 }
 
-static void on_no_list(void *arg, const int64_t *ids, size_t n, const struct error *e)
+static void on_no_list(void *arg, const struct coupon_line_page *page, const struct error *e)
 {
-    ck_assert_uint_eq(n, 0);
+    ck_assert_uint_eq(page->n, 0);
+    ck_assert_uint_eq(page->next, 0);
     on_answer(arg, e);
 }
 
@@ -56,7 +57,7 @@ static void nothing_goes_on(void)
     ck_assert_str_eq(t.e.code, "NODATA");
     ck_assert_int_eq(t.e.kind, ERROR_RETRIABLE);
     ck_assert_int_eq(told, ++before);
-    coupon_line_list(contract_store, on_no_list, &l);
+    coupon_line_list(contract_store, 0, on_no_list, &l);
     await(&l.fired);
     ck_assert_str_eq(l.e.code, "NODATA");
     ck_assert_int_eq(told, ++before);
