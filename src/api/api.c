@@ -1,5 +1,5 @@
 /* Routes become bindings of the servers; requests become calls; calls are answered. */
-#include "api/api_internal.h"
+#include "api/api_coupon_list.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -174,6 +174,7 @@ struct api *api_new(const struct api_config *cfg, const struct api_services *ser
     LIST_INIT(&a->kept);
     if (cfg->serve_shop)
         a->products = product_cache_new(services->loop, services->store);
+    a->coupon_list = coupon_list_new(a);
     bind_routes(a);
     api_health_register();
     api_process_metrics_start(cfg->started_us);
@@ -191,6 +192,7 @@ void api_free(struct api *a)
         return;
     api_process_metrics_stop();
     product_cache_free(a->products);
+    coupon_list_free(a->coupon_list);
     struct api_call *c;
     while ((c = LIST_FIRST(&a->kept))) {
         LIST_REMOVE(c, link);

@@ -1,6 +1,5 @@
-/* Coupons: the request and how it stands from service/coupon, lists from its cache. */
-#include "api/api_internal.h"
-#include "api/api_tables.h"
+/* Coupons: the request and how it stands from service/coupon, a coupon from its cache. */
+#include "api/api_coupon_list.h"
 #include "base/clock.h"
 #include "service/coupon_result.h"
 
@@ -91,7 +90,7 @@ static const char *status_of(const struct coupon_row *row, int64_t now_us)
     return row->issued >= row->max_issuance ? "SOLD_OUT" : row->status;
 }
 
-static struct body_coupon body_of(const struct coupon_row *row, int64_t now_us)
+struct body_coupon api_coupon_body(const struct coupon_row *row, int64_t now_us)
 {
     return (struct body_coupon){
         .id = row->id,
@@ -115,7 +114,7 @@ static void on_coupon(void *arg, const struct coupon_row *row, const struct erro
         api_refuse_code(c, REFUSAL_COUPON_UNKNOWN);
         return;
     }
-    const struct body_coupon body = body_of(row, clock_shop_us());
+    const struct body_coupon body = api_coupon_body(row, clock_shop_us());
     api_send_table(c, 200, &body_coupon_table, &body);
 }
 
@@ -127,26 +126,6 @@ void api_coupon_get(struct api_call *c, const struct http_request *req)
         api_refuse_code(c, REFUSAL_COUPON_UNKNOWN);
     else
         coupon_cache_get(c->api->services.cache, c->id, on_coupon, api_keep(c));
-}
-
-static void on_all_known(void *arg, const struct error *e)
-{
-    struct api_call *c = arg;
-    if (api_failed(c, e))
-        return;
-    size_t n;
-    const struct coupon_row *rows = coupon_cache_all(c->api->services.cache, &n);
-    struct body_coupon *bodies = mem_array(n, sizeof *bodies);
-    int64_t now_us = clock_shop_us();
-    for (size_t i = 0; i < n; i++)
-        bodies[i] = body_of(&rows[i], now_us);
-    api_send_array(c, &body_coupon_table, bodies, n);
-    mem_free(bodies);
-}
-
-void api_coupon_list(struct api_call *c, const struct http_request *req)
-{
-    coupon_cache_get_all(c->api->services.cache, on_all_known, api_keep(c));
 }
 
 static void on_user_coupons(void *arg, const struct user_coupon_row *rows, size_t n, const struct error *e)

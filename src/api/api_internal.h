@@ -9,6 +9,7 @@
 
 struct api_route;
 struct product_cache;
+struct coupon_list;
 
 /* A route as the server knows it. */
 struct api_binding {
@@ -41,6 +42,7 @@ struct api {
     struct buf out;     /* the body being printed */
     struct buf scratch; /* a parameter being read */
     struct product_cache *products;
+    struct coupon_list *coupon_list;
 };
 
 /* --- calls: api.c --- */
@@ -145,7 +147,8 @@ bool api_route_served(const struct api *a, const struct api_route *r);
 /* --- handlers --- */
 
 api_handler_fn api_order_create, api_order_get, api_order_list;                        /* api_orders.c */
-api_handler_fn api_coupon_issue, api_coupon_status, api_coupon_list, api_coupon_get;   /* api_coupons.c */
+api_handler_fn api_coupon_issue, api_coupon_status, api_coupon_get;                    /* api_coupons.c */
+api_handler_fn api_coupon_list;                                                        /* api_coupon_list.c */
 api_handler_fn api_coupon_of_user;                                                     /* api_coupons.c */
 api_handler_fn api_balance_get, api_balance_charge, api_balance_history, api_user_get; /* api_users.c */
 api_handler_fn api_product_get, api_product_list, api_product_popular;                 /* api_products.c */

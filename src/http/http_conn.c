@@ -66,7 +66,8 @@ static void finish(struct http_conn *c, int64_t now_us)
 static void flush(struct http_conn *c, int64_t now_us)
 {
     if (unsent(c)) {
-        ssize_t n = send(c->fd, c->out.data + c->out_at, unsent(c), MSG_NOSIGNAL);
+        size_t most = unsent(c) < HTTP_WRITE_SIZE ? unsent(c) : HTTP_WRITE_SIZE;
+        ssize_t n = send(c->fd, c->out.data + c->out_at, most, MSG_NOSIGNAL);
         if (n < 0 && errno != EAGAIN && errno != EINTR) {
             http_conn_close(c);
             return;
@@ -76,7 +77,7 @@ static void flush(struct http_conn *c, int64_t now_us)
         if (n > 0 || !c->writing)
             c->progress_us = now_us;
         if (unsent(c)) {
-            if (c->out_at >= HTTP_READ_SIZE) {
+            if (c->out_at >= HTTP_READ_SIZE && c->out_at >= unsent(c)) { /* moves less than what was sent */
                 buf_consume(&c->out, c->out_at);
                 c->out_at = 0;
             }

@@ -15,6 +15,7 @@
 
 enum {
     HTTP_READ_SIZE = 64 * 1024,   /* of one read() */
+    HTTP_WRITE_SIZE = 256 * 1024, /* of one send(): the kernel copies it within our turn */
     HTTP_MAX_PENDING = 64,        /* requests of one connection without a finished answer */
     HTTP_SLOTS_SOFT = 64 * 1024,  /* slots in use from which on a connection gets one at a time */
     HTTP_MAX_UNSENT = 256 * 1024, /* output of one connection beyond which nothing more is read from it */

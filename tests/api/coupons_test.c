@@ -1,4 +1,7 @@
 /* Coupons over HTTP. */
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "tests/api/api_suites.h"
 #include "tests/api/site.h"
 
@@ -140,6 +143,143 @@ START_TEST(coupons)
 }
 END_TEST
 
+/* --- a long list --- */
+
+enum {
+    MANY = 5200
+};
+
+static struct coupon_row *many_coupons(void)
+{
+    struct coupon_row *rows = mem_array(MANY, sizeof *rows);
+    for (int i = 0; i < MANY; i++) {
+        rows[i] = fake.coupons[0];
+        rows[i].id = 10 * (i + 1);
+    }
+    fake.all_coupons = rows;
+    fake.ncoupons = MANY;
+    return rows;
+}
+
+/* Count the coupons of a list; each comes once and in order. */
+static size_t listed(const char *body)
+{
+    size_t n = 0;
+    long last = 0;
+    ck_assert_int_eq(body[0], '[');
+    ck_assert_str_eq(body + strlen(body) - 2, "}]");
+    for (const char *p = body; (p = strstr(p, "{\"couponId\":")); n++) {
+        long id = strtol(p + strlen("{\"couponId\":"), NULL, 10);
+        ck_assert(p[-1] == (n ? ',' : '[') && id > last);
+        last = id;
+        p++;
+    }
+    return n;
+}
+
+/* So many turns it takes. */
+#define TURNS ((size_t)MANY / 500 + 1)
+
+static struct peer others[8];
+
+static void write_to(struct peer *p, const char *request)
+{
+    ck_assert_int_eq(write(p->fd, request, strlen(request)), (ssize_t)strlen(request));
+}
+
+static void ask_other(size_t nth)
+{
+    if (nth == 1)
+        write_to(&others[0], "GET /api/coupons/1 HTTP/1.1\r\nHost: x\r\n\r\n");
+}
+
+/* What is asked for behind it on another connection does not wait for it. */
+START_TEST(a_long_list_is_built_in_turns)
+{
+    struct coupon_row *rows = many_coupons();
+    api_site_open(&others[0]);
+    fake.on_list = ask_other;
+    ask_only("GET /api/coupons", NULL, NULL);
+    ck_assert_int_eq(answer_status(peer_answer(&others[0], false)), 200);
+    ck_assert(!answer_begun());
+    ck_assert_uint_eq(listed(answer_body(answer_next())), MANY);
+    ck_assert_uint_eq(fake.lists, TURNS);
+    peer_close(&others[0]);
+    mem_free(rows);
+}
+END_TEST
+
+static void take_some_out(size_t nth)
+{
+    if (nth != 4)
+        return;
+    struct coupon_row *rows = (struct coupon_row *)fake.all_coupons;
+    fake.ncoupons = MANY - 700;
+    memmove(rows, rows + 700, fake.ncoupons * sizeof *rows);
+}
+
+/* Coupons come and go between the turns: what is there all the time is listed once. */
+START_TEST(a_long_list_that_changes)
+{
+    struct coupon_row *rows = many_coupons();
+    fake.on_list = take_some_out;
+    ck_assert_uint_eq(listed(answer_body(ask("GET /api/coupons", NULL, NULL))), MANY);
+    ck_assert_uint_eq(listed(answer_body(ask("GET /api/coupons", NULL, NULL))), MANY - 700);
+    fake.ncoupons = 0;
+    expect("GET /api/coupons", NULL, 200, "[]");
+    mem_free(rows);
+}
+END_TEST
+
+static void leave(size_t nth)
+{
+    if (nth == 3)
+        api_site_vanish();
+}
+
+START_TEST(who_asks_for_a_long_list_leaves)
+{
+    struct coupon_row *rows = many_coupons();
+    fake.on_list = leave;
+    ask_only("GET /api/coupons", NULL, NULL);
+    api_site_idle(50);
+    ck_assert_uint_ge(fake.lists, 3);
+    ck_assert_uint_lt(fake.lists, TURNS); /* nobody wants the rest */
+    size_t lists = fake.lists;
+    api_site_hang_up();
+    ck_assert_uint_eq(listed(answer_body(ask("GET /api/coupons", NULL, NULL))), MANY);
+    ck_assert_uint_eq(fake.lists, lists + TURNS);
+    mem_free(rows);
+}
+END_TEST
+
+static void ask_all(size_t nth)
+{
+    for (size_t i = 0; nth == 2 && i < ARRAY_LEN(others); i++)
+        write_to(&others[i], "GET /api/coupons HTTP/1.1\r\nHost: x\r\n\r\n");
+}
+
+/* Those who come while a list is built share the next one. */
+START_TEST(many_ask_for_a_long_list)
+{
+    struct coupon_row *rows = many_coupons();
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        api_site_open(&others[i]);
+    fake.on_list = ask_all;
+    ask_only("GET /api/coupons", NULL, NULL);
+    ck_assert_uint_eq(listed(answer_body(answer_next())), MANY);
+    peer_reset(&others[1]);
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        if (i == 1)
+            continue;
+        ck_assert_uint_eq(listed(answer_body(peer_answer(&others[i], false))), MANY);
+        peer_close(&others[i]);
+    }
+    ck_assert_uint_eq(fake.lists, 2 * TURNS);
+    mem_free(rows);
+}
+END_TEST
+
 START_TEST(coupons_of_a_user)
 {
     expect("GET /api/coupons/users/1001", NULL, 200,
@@ -168,6 +308,10 @@ Suite *coupons_suite(void)
     tcase_add_test(t, status_decided);
     tcase_add_test(t, status_refused);
     tcase_add_test(t, coupons);
+    tcase_add_test(t, a_long_list_is_built_in_turns);
+    tcase_add_test(t, a_long_list_that_changes);
+    tcase_add_test(t, who_asks_for_a_long_list_leaves);
+    tcase_add_test(t, many_ask_for_a_long_list);
     tcase_add_test(t, coupons_of_a_user);
     suite_add_tcase(s, t);
     return s;

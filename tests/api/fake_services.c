@@ -223,8 +223,11 @@ void coupon_cache_get_all(struct coupon_cache *cache, void (*done)(void *arg, co
 
 const struct coupon_row *coupon_cache_all(struct coupon_cache *c, size_t *n)
 {
+    fake.lists++;
+    if (fake.on_list)
+        fake.on_list(fake.lists);
     *n = fake.ncoupons;
-    return fake.coupons;
+    return fake.all_coupons ? fake.all_coupons : fake.coupons;
 }
 
 static void run_user_coupons(struct completion *c)

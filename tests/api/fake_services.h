@@ -21,6 +21,7 @@ struct fake {
     struct coupon_standing standing;
     struct coupon_row coupons[3];
     size_t ncoupons;
+    const struct coupon_row *all_coupons; /* instead of coupons, unless NULL: in lists */
     struct user_coupon_row user_coupons[3];
     size_t nuser_coupons;
     struct user_row users[2];
@@ -34,8 +35,11 @@ struct fake {
     struct popular_product popular[2];
     size_t npopular;
 
+    void (*on_list)(size_t nth); /* before the n-th look at all coupons, from 1; may be NULL */
+
     /* What they were asked. */
     size_t calls; /* all of them */
+    size_t lists; /* looks at all coupons */
     size_t product_reads, products_asked;
     struct order_plan_line lines[4];
     size_t nlines;

@@ -53,8 +53,20 @@ void api_site_skip(int64_t us)
 
 void api_site_hang_up(void)
 {
-    peer_reset(&client);
+    if (client.fd >= 0)
+        peer_reset(&client);
     peer_open(&client, &shop);
+}
+
+void api_site_vanish(void)
+{
+    peer_reset(&client);
+    client.fd = -1;
+}
+
+void api_site_open(struct peer *p)
+{
+    peer_open(p, &shop);
 }
 
 void api_site_idle(int64_t ms)
@@ -159,6 +171,11 @@ void ask_only(const char *request, const char *headers, const char *body)
 const char *answer_next(void)
 {
     return peer_answer(&client, false);
+}
+
+bool answer_begun(void)
+{
+    return peer_unread(&client) > 0;
 }
 
 /* --- checks ----------------------------------------------------------------------------------------------------- */

@@ -25,6 +25,10 @@ extern struct loop *api_site_loop;
 void api_site_skip(int64_t us);
 /* Close the client's connection and open another. */
 void api_site_hang_up(void);
+/* Let the client vanish, from within a callback. */
+void api_site_vanish(void);
+/* Open one more connection. */
+void api_site_open(struct peer *p);
 /* Run the loop for some milliseconds. */
 void api_site_idle(int64_t ms);
 
@@ -36,6 +40,8 @@ const char *ask_management(const char *request);
 /* Send without waiting, and wait for the next answer. */
 void ask_only(const char *request, const char *headers, const char *body);
 const char *answer_next(void);
+/* True if something of it has come. */
+bool answer_begun(void);
 
 const char *answer_body(const char *answer);
 int answer_status(const char *answer);
