@@ -5,7 +5,9 @@
 #ifdef RUSHD_FAULT_POINTS
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 
 #include "base/str.h"
@@ -15,14 +17,13 @@ static struct {
     struct slice point; /* empty: none */
     uint64_t left;      /* passes until the end */
     int signal;         /* what happens then */
+    const char *file;   /* that says so, now or later; NULL: the environment did */
+    ino_t inode;        /* of what was read there, 0 for nothing */
+    char text[128];
 } fault;
 
-static void read_environment(void)
+static void parse(const char *text)
 {
-    const char *text = getenv("RUSHD_FAULT");
-    fault.read = true;
-    if (!text || !*text)
-        return;
     size_t n = strlen(text);
     fault.signal = SIGKILL;
     if (n > 5 && strcmp(text + n - 5, ":stop") == 0) {
@@ -34,6 +35,39 @@ static void read_environment(void)
     fault.left = 1;
     if (colon && (!str_to_u64(colon + 1, (size_t)(text + n - colon) - 1, &fault.left) || fault.left == 0))
         base_die(EX_USAGE, "RUSHD_FAULT=%s: expected point[:n][:stop] with n from 1", text);
+}
+
+/* Another file is another fault, none is none. */
+static void read_file(void)
+{
+    struct stat st;
+    if (stat(fault.file, &st) != 0) {
+        fault.inode = 0;
+        fault.point.n = 0;
+        return;
+    }
+    if (st.st_ino == fault.inode)
+        return;
+    FILE *f = fopen(fault.file, "re");
+    size_t n = f ? fread(fault.text, 1, sizeof fault.text - 1, f) : 0;
+    if (f)
+        fclose(f);
+    fault.text[n] = '\0';
+    fault.text[strcspn(fault.text, "\n")] = '\0';
+    fault.inode = st.st_ino;
+    parse(fault.text);
+}
+
+static void read_environment(void)
+{
+    const char *text = getenv("RUSHD_FAULT");
+    fault.read = true;
+    if (!text || !*text)
+        return;
+    if (*text == '@')
+        fault.file = text + 1;
+    else
+        parse(text);
 }
 
 void fault_check(void)
@@ -53,6 +87,8 @@ void fault_pass(const char *point)
 {
     if (!fault.read)
         read_environment();
+    if (fault.file)
+        read_file();
     if (fault.point.n && slice_eq(fault.point, point) && --fault.left == 0)
         raise(fault.signal);
 }

@@ -1,6 +1,6 @@
 /* Fault points: named places where a test build kills the process at its n-th pass (guarantees section 2), or stops it until
- * somebody sends SIGCONT. Compiled in with --enable-fault-points, driven by RUSHD_FAULT=point[:n][:stop]; else FAULT_POINT() is
- * nothing. */
+ * somebody sends SIGCONT. Compiled in with --enable-fault-points, driven by RUSHD_FAULT=point[:n][:stop], or by
+ * RUSHD_FAULT=@file: the file, once it is there, says the same to a process that runs. Else FAULT_POINT() is nothing. */
 #ifndef RUSHD_BASE_FAULT_H
 #define RUSHD_BASE_FAULT_H
 

@@ -1,7 +1,9 @@
 /* Fault points: nothing in a normal build, a sudden end in a test build. */
 #include "test_base.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -74,6 +76,40 @@ START_TEST(a_pass_stops_and_goes_on)
 }
 END_TEST
 
+START_TEST(a_file_arms_a_process_that_runs)
+{
+    char file[] = "/tmp/rushd-fault-XXXXXX";
+    int fd = mkstemp(file);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(write(fd, "coupon-taken:2\n", 15), 15);
+    close(fd);
+    char other[sizeof file + 4], value[sizeof other + 1];
+    snprintf(other, sizeof other, "%s.new", file);
+    snprintf(value, sizeof value, "@%s", other);
+    setenv("RUSHD_FAULT", value, 1);
+    FAULT_CHECK();
+    for (int i = 0; i < 3; i++)
+        FAULT_POINT("coupon-taken");
+    ck_assert_int_eq(rename(file, other), 0);
+    FAULT_POINT("coupon-taken");
+    unlink(other); /* disarmed */
+    FAULT_POINT("coupon-taken");
+    FAULT_POINT("coupon-taken");
+    fd = open(other, O_WRONLY | O_CREAT, 0600);
+    ck_assert_int_eq(write(fd, "coupon-taken", 12), 12);
+    close(fd);
+    pid_t child = fork();
+    if (child == 0) {
+        FAULT_POINT("coupon-taken");
+        _exit(0);
+    }
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    unlink(other);
+    ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+END_TEST
+
 START_TEST(a_point_of_the_table_is_accepted)
 {
     setenv("RUSHD_FAULT", "coupon-taken:7", 1);
@@ -102,6 +138,7 @@ Suite *fault_suite(void)
     tcase_add_test_raise_signal(tc, without_a_number_the_first_pass_kills, SIGKILL);
     tcase_add_exit_test(tc, a_wrong_number_is_refused, EX_USAGE);
     tcase_add_test(tc, a_pass_stops_and_goes_on);
+    tcase_add_test(tc, a_file_arms_a_process_that_runs);
     tcase_add_test(tc, a_point_of_the_table_is_accepted);
     tcase_add_exit_test(tc, an_unknown_point_is_refused, EX_USAGE);
 #endif

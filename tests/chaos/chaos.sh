@@ -3,6 +3,24 @@
 # The caller sets chaos_dir (its own directory), chaos_bin (where check, load, platform and proxy are), chaos_redis (socket),
 # KAFKA_BOOTSTRAP, PG_DIR and PG_PORT as services.sh does.
 
+# A build with fault points, in $RUSHD_FAULT_BUILD: the one named there, this one if it has them, else one below it.
+chaos_build() {
+    [ -z "${RUSHD_FAULT_BUILD:-}" ] || return 0
+    RUSHD_FAULT_BUILD=$RUSHD_TEST_BUILDDIR
+    RUSHD_FAULT=none "$RUSHD_FAULT_BUILD/src/app/rushd" --version >/dev/null 2>&1 || return 0 # no such point
+    RUSHD_FAULT_BUILD=$RUSHD_TEST_BUILDDIR/fault-build
+    mkdir -p "$RUSHD_FAULT_BUILD"
+    (
+        cd "$RUSHD_FAULT_BUILD" || exit 1
+        [ -f Makefile ] && [ Makefile -nt "$srcdir/configure" ] ||
+            "$srcdir/configure" --enable-fault-points CC="${CC:-cc}" CFLAGS="-O1 -g" || exit 1
+        make -j"$(nproc)" src/app/rushd
+    ) >"$chaos_dir/build.log" 2>&1 || {
+        tail -n 30 "$chaos_dir/build.log" | sed 's/^/# /'
+        return 1
+    }
+}
+
 # Print the URL of database $1.
 chaos_url() { echo "postgresql:///$1?host=$PG_DIR${PG_PORT:+&port=$PG_PORT}"; }
 
@@ -36,6 +54,7 @@ kafka.librdkafka.reconnect.backoff.max.ms = 500
 coupon.queue.interval = 300ms
 coupon.queue.lease = 4s
 coupon.queue.recheck = 4s
+coupon.queue.ttl = 50m
 data-platform.url = http://127.0.0.1:${chaos_platform_port:-1}/documents
 data-platform.timeout = 1s
 data-platform.circuit.open-for = 1s
@@ -74,3 +93,13 @@ chaos_consumes() { curl -fs -m 2 "http://127.0.0.1:$1/actuator/health" | grep -q
 
 # The process of pid file $1 is gone; for wait_until.
 chaos_gone() { ! process_lives "$SERVICES_DIR/pids/$1"; }
+
+# It was stopped by a signal, or is gone.
+chaos_stopped() { chaos_gone "$1" || grep -q '^State:.T' "/proc/$process_pid/status" 2>/dev/null; }
+
+# Step the clock of the node that has file $1 (tests/support/stepped_clock.c) so that it is $2 seconds ahead: 32 bits, least
+# byte first. Not truncated, for a node has it mapped.
+chaos_clock() {
+    # shellcheck disable=SC2059
+    printf "$(printf '\\%03o' $(($2 & 255)) $(($2 >> 8 & 255)) $(($2 >> 16 & 255)) $(($2 >> 24 & 255)))" 1<>"$1"
+}

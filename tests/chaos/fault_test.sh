@@ -39,21 +39,6 @@ chaos_bin=$RUSHD_TEST_BUILDDIR/tests/chaos
 services_open || exit 1
 chaos_dir=$SERVICES_DIR
 
-fault_build() {
-    [ -z "${RUSHD_FAULT_BUILD:-}" ] || return 0
-    RUSHD_FAULT_BUILD=$RUSHD_TEST_BUILDDIR/fault-build
-    mkdir -p "$RUSHD_FAULT_BUILD"
-    (
-        cd "$RUSHD_FAULT_BUILD" || exit 1
-        [ -f Makefile ] && [ Makefile -nt "$srcdir/configure" ] ||
-            "$srcdir/configure" --enable-fault-points CC="${CC:-cc}" CFLAGS="-O1 -g" || exit 1
-        make -j"$(nproc)" src/app/rushd
-    ) >"$chaos_dir/build.log" 2>&1 || {
-        tail -n 30 "$chaos_dir/build.log" | sed 's/^/# /'
-        return 1
-    }
-}
-
 # start NAME [FAULT]: a node; NAME is its log and pid file.
 start() {
     # shellcheck disable=SC2086
@@ -174,7 +159,7 @@ tell() {
     done
 }
 
-fault_build && rushd=$RUSHD_FAULT_BUILD/src/app/rushd && [ -x "$rushd" ] || {
+chaos_build && rushd=$RUSHD_FAULT_BUILD/src/app/rushd && [ -x "$rushd" ] || {
     tap_verdict 1 "a rushd with fault points can be built"
     tap_plan
     exit 1

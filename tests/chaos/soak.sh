@@ -5,7 +5,7 @@
 #   tests/chaos/soak.sh [SECONDS [SEED]]     also $CHAOS_SECONDS (default 60) and $CHAOS_SEED (default: of the clock, printed)
 #
 # The same seed plays the same faults in the same order. A run of five minutes or more has outages of up to 90 s as well. Owns its
-# services. $CHAOS_FAULTS names other faults than all (names below, without fault_; a name may come twice), $CHAOS_EXCEPTIONS how many
+# services. A node is stopped in the middle of its work by fault points ($RUSHD_FAULT_BUILD, as of fault_test.sh). $CHAOS_FAULTS names other faults than all (names below, without fault_; a name may come twice), $CHAOS_EXCEPTIONS how many
 # requests may be decided out of order (any). $CHAOS_KEEP=1 leaves its directory, for a look at the logs. Output is TAP.
 set -u
 srcdir=${RUSHD_TEST_SRCDIR:?}
@@ -17,12 +17,17 @@ srcdir=${RUSHD_TEST_SRCDIR:?}
 seconds=${1:-${CHAOS_SECONDS:-60}}
 seed=${2:-${CHAOS_SEED:-$(($(date +%s) % 32768))}}
 RANDOM=$seed
-rushd=${RUSHD_SOAK_PROGRAM:-$RUSHD_TEST_BUILDDIR/src/app/rushd}
 chaos_bin=$RUSHD_TEST_BUILDDIR/tests/chaos
 nodes=3 # two that are meant to be there, one that comes and goes
 
 kafka_fetch && services_open || exit 1
 chaos_dir=$SERVICES_DIR
+if [ -n "${RUSHD_SOAK_PROGRAM:-}" ]; then
+    rushd=$RUSHD_SOAK_PROGRAM
+else
+    chaos_build || exit 1
+    rushd=$RUSHD_FAULT_BUILD/src/app/rushd
+fi
 redis_socket=$SERVICES_DIR/redis/redis.sock
 chaos_redis=$redis_socket
 
@@ -36,7 +41,12 @@ sleep_between() {
 
 # ------------------------------------------------------------------------------------------------------ the cast
 
-node_start() { service_spawn "node$1" TERM "$rushd" -c "$chaos_dir/node$1.conf" --set "node.id=soak-$1"; }
+# Each node has a clock of its own, which fault_step_clock changes. (A sanitizer wants to be loaded first.)
+node_start() {
+    service_spawn "node$1" TERM env "LD_PRELOAD=$RUSHD_TEST_BUILDDIR/tests/support/stepped_clock.so" \
+        "RUSHD_TEST_CLOCK=$chaos_dir/clock$1" "ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0" \
+        "RUSHD_FAULT=@$chaos_dir/fault$1" "$rushd" -c "$chaos_dir/node$1.conf" --set "node.id=soak-$1"
+}
 node_lives() { process_lives "$SERVICES_DIR/pids/node$1"; }
 node_kill() { process_stop "$SERVICES_DIR/pids/node$1" KILL 10; }
 node_signal() { ! node_lives "$1" || kill "-$2" "$process_pid"; }
@@ -51,6 +61,7 @@ node_prepare() {
     chaos_config "$chaos_dir/node$1.conf" soak "soak." "$port"
     sed -i -e "s#^datasource.url = .*#datasource.url = postgresql://$(id -un)@127.0.0.1:${pg_proxy[$1]}/soak#" \
         -e "s#^redis.socket = .*#redis.host = 127.0.0.1#" "$chaos_dir/node$1.conf"
+    chaos_clock "$chaos_dir/clock$1" 0
     printf 'redis.port = %s\nmanagement.server.port = %s\n' "${redis_proxy[$1]}" "${management[$1]}" >>"$chaos_dir/node$1.conf"
 }
 
@@ -62,6 +73,33 @@ mode() { echo "$2" >"$chaos_dir/mode-$1.new" && mv "$chaos_dir/mode-$1.new" "$ch
 fault_kill_node() { node_kill "$1"; sleep_between 0 2; node_start "$1"; }
 fault_stop_node() { process_stop "$SERVICES_DIR/pids/node$1" TERM 20; node_start "$1"; }
 fault_pause_node() { node_signal "$1" STOP; sleep "$2"; node_signal "$1" CONT; }
+# stop_at NODE POINT...: the node, which works, stops at the next passes of one of the points; it goes on ten seconds later. What
+# it works on is not all its own choice: when it does not pass there, the other node is told to as well.
+stop_at() {
+    local node=$1 i point
+    shift $((1 + RANDOM % ($# - 1)))
+    point=$1
+    for i in "$node" $((3 - node)); do
+        echo "$point:$((1 + RANDOM % 5)):stop" >"$chaos_dir/fault$i.new"
+        mv "$chaos_dir/fault$i.new" "$chaos_dir/fault$i"
+        ! wait_until 5 chaos_stopped "node$i" || break
+        rm -f "$chaos_dir/fault$i"
+    done
+    rm -f "$chaos_dir/fault$i"
+    ! chaos_gone "node$i" && chaos_stopped "node$i" || return 0
+    say "node $i stopped at $point"
+    echo "$point" >>"$chaos_dir/stopped"
+    sleep 10
+    node_signal "$i" CONT
+}
+fault_stop_in_batch() { stop_at "$1" order-written commit-sent order-committed order-published; }
+fault_stop_in_drain() { stop_at "$1" coupon-taken coupon-produced coupon-reported; }
+# Forward or back by an hour while it serves, and back to the right time.
+fault_step_clock() {
+    if chance 50; then chaos_clock "$chaos_dir/clock$1" 3600; else chaos_clock "$chaos_dir/clock$1" -3600; fi
+    sleep "$2"
+    chaos_clock "$chaos_dir/clock$1" 0
+}
 fault_kill_all_nodes() {
     for i in 1 2; do node_kill $i; done
     sleep_between 0 1
@@ -102,7 +140,7 @@ fault_platform() {
 }
 all_faults=${CHAOS_FAULTS:-"kill_node kill_node kill_node stop_node pause_node pause_node kill_all_nodes join join kill_pg pause_pg restart_pg
 terminate terminate kill_redis pause_redis flush_redis lose_redis flush_scripts kill_kafka pause_kafka cut_pg cut_redis hold_pg
-hold_redis slow_pg slow_redis platform platform"}
+hold_redis slow_pg slow_redis platform platform step_clock step_clock stop_in_batch stop_in_drain"}
 
 # Draw everything before anything happens, so that the seed alone decides.
 declare -a plan
@@ -168,12 +206,13 @@ for step in "${plan[@]}"; do
     count[$fault]=$((${count[$fault]:-0} + 1))
     (
         # Two faults of one service do not overlap: the second waits.
-        case $fault in *pg) lock=pg ;; *redis) lock=redis ;; *kafka) lock=kafka ;; *node* | join) lock=node$node ;; *) lock=$fault ;; esac
-        [ "$fault" != kill_all_nodes ] || lock=node1
+        case $fault in *pg) lock=pg ;; *redis) lock=redis ;; *kafka) lock=kafka ;; *node* | join) lock=node$node ;;
+            step_clock) lock=clock$node ;; *) lock=$fault ;; esac
+        case $fault in kill_all_nodes | stop_in_*) lock=node1 ;; esac
         [ "$fault" != join ] || lock=node3
         exec 9>"$chaos_dir/lock-$lock"
         flock 9
-        if [ "$fault" = kill_all_nodes ]; then
+        if [ "$fault" = kill_all_nodes ] || [ "${fault#stop_in}" != "$fault" ]; then
             exec 8>"$chaos_dir/lock-node2"
             flock 8
         fi
@@ -202,6 +241,14 @@ tap_verdict $load_status "every request was decided in the end"
 check_status=$?
 sed 's/^[^#]/# &/' "$chaos_dir/check.out"
 tap_verdict $check_status "the promises hold after seed $seed, $seconds s"
+# The nodes' clocks were an hour wrong now and then; the auditor's is the machine's.
+wrong_dates=$(chaos_sql -d "$(chaos_url soak)" -c "SELECT count(*) FROM (SELECT created_at AS at FROM orders
+    UNION ALL SELECT created_at FROM user_balance_tx UNION ALL SELECT created_at FROM order_history_events
+    UNION ALL SELECT decided_at FROM coupon_requests WHERE decided_at IS NOT NULL) AS dates
+    WHERE at NOT BETWEEN to_timestamp(${began%.*}) - interval '15 minutes' AND now() + interval '1 minute'")
+[ "$wrong_dates" = 0 ]
+tap_verdict $? "no date is wrong (${wrong_dates:-?} are)"
+say "stopped in the middle: $(sort "$chaos_dir/stopped" 2>/dev/null | uniq -c | awk '{ printf "%s %s,", $2, $1 }')"
 say "faults: $(for fault in "${!count[@]}"; do echo "$fault ${count[$fault]}"; done | sort | tr '\n' ',')"
 
 # A node that fails an assertion or frees twice says so as it dies.
