@@ -51,8 +51,8 @@ static void on_rebuilt(void *arg, const struct rebuild_counts *c, const struct e
     if (e)
         log_warn(&log_node, "lines could not be looked through, will try again", LOG_ERR(e));
     else if (c->restored)
-        log_info(&log_node, "requests that nobody worked on are back in line", LOG_I("requests", c->requests),
-                 LOG_I("restored", c->restored));
+        log_warn(&log_node, "requests that nobody worked on are back in line", LOG_I("requests", c->requests),
+                 LOG_I("restored", c->restored), LOG_I("late", c->late));
 }
 
 static void look_through_lines(struct node *n)

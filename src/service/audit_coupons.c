@@ -315,7 +315,9 @@ static void judge_late(struct audit *a)
     }
     a->report.wrong += b->late_total - (int64_t)b->nlate;
     if (a->report.excused)
-        buf_printf(&a->report.note, "%" PRId64 " were put back in line after a failed publish",
+        buf_printf(&a->report.note,
+                   "%" PRId64
+                   " were put back in line after a failed publish, or came back late after a loss of Redis",
                    a->report.excused);
     audit_check_done(a, NULL);
 }

@@ -10,6 +10,7 @@
 #include "service/rebuild.h"
 
 #include "base/clock.h"
+#include "base/metric.h"
 #include "loop/loop.h"
 #include "msg/msg_date.h"
 #include "store/coupon_line.h"
@@ -17,6 +18,12 @@
 #include "store/rebuild.h"
 
 #define PAGE 500
+
+static const struct metric_def late_def = {
+    .name = "rushd.coupon.restored.late",
+    .type = METRIC_COUNTER,
+    .help = "Requests that came back from PostgreSQL while later ones were served.",
+};
 
 struct rebuild {
     struct loop *loop;
@@ -81,10 +88,13 @@ static void read_requests(struct rebuild *r);
 
 static void restore_rows(struct rebuild *r);
 
-static void on_restored(void *arg, int64_t restored, const struct error *e)
+static void on_restored(void *arg, int64_t restored, int64_t late, const struct error *e)
 {
     struct rebuild *r = arg;
     r->counts.restored += restored;
+    r->counts.late += late;
+    if (late)
+        metric_add(metric_single(&late_def), late);
     if (failed(r, e))
         return;
     tell(r, REBUILD_LINES);

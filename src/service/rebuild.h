@@ -18,6 +18,7 @@ enum rebuild_part {
 struct rebuild_counts {
     int64_t requests; /* undecided ones read */
     int64_t restored; /* of them back in line */
+    int64_t late;     /* of those while others were served: the exception of G8 */
     int64_t holders;
     int64_t sales;   /* read */
     int64_t counted; /* of them new to the ranking */

@@ -124,12 +124,13 @@ static struct call *call_new(store_any_fn *done, void *arg)
     return c;
 }
 
-typedef void restore_fn(void *arg, int64_t restored, const struct error *e);
+typedef void restore_fn(void *arg, int64_t restored, int64_t late, const struct error *e);
 
 static void on_restored(void *arg, const struct redis_reply *r, const struct error *e)
 {
     struct call *c = arg;
-    ((restore_fn *)c->done)(c->arg, e ? 0 : redis_reply_i64(r), e);
+    ((restore_fn *)c->done)(c->arg, e ? 0 : redis_reply_i64(redis_reply_at(r, 0)),
+                            e ? 0 : redis_reply_i64(redis_reply_at(r, 1)), e);
     mem_free(c);
 }
 
@@ -145,8 +146,11 @@ void coupon_line_restore(struct store *s, const struct coupon_request_row *rows,
     script_key(&a, "coupon:lines");
     script_key(&a, "coupon:ticket:" ID, coupon_id);
     script_key(&a, "coupon:last-score:" ID, coupon_id);
+    script_key(&a, MARK_KEY);
+    script_key(&a, "coupon:put-back:" ID, coupon_id);
     script_i64(&a, coupon_counters_life_s(ttl_ms));
     script_i64(&a, coupon_id);
+    script_run_id(s, &a);
     for (size_t i = 0; i < n; i++) {
         ASSERT(rows[i].coupon_id == coupon_id);
         script_i64(&a, rows[i].user_id);

@@ -16,9 +16,12 @@ void rebuild_read_requests(struct store *s, const struct rebuild_cursor *after, 
                            void (*done)(void *arg, const struct coupon_request_row *rows, size_t n,
                                         const struct error *e),
                            void *arg);
-/* Put requests of one coupon back into its line; users who are on the way already are left alone. restored: how many came back. */
+/* Put requests of one coupon back into its line; users who are on the way already are left alone. restored: how many came back;
+ * late: how many of them while Redis' data was whole (redis_mark.h), so that later ones may be before them: they count as put
+ * back (coupon_users_put_back()). */
 void coupon_line_restore(struct store *s, const struct coupon_request_row *rows, size_t n, int64_t ttl_ms,
-                         void (*done)(void *arg, int64_t restored, const struct error *e), void *arg);
+                         void (*done)(void *arg, int64_t restored, int64_t late, const struct error *e),
+                         void *arg);
 
 struct rebuild_holder {
     int64_t user_coupon_id, coupon_id, user_id;

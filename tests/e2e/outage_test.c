@@ -209,6 +209,34 @@ START_TEST(redis_comes_back_without_its_last_writes)
 }
 END_TEST
 
+/* A node died between the row of a request and its look whether Redis' data was still the same, and Redis was emptied: the rebuild
+ * had not seen the row. The request is found later, decided behind others, and counted; the audit says so. */
+START_TEST(request_that_comes_back_late_is_counted)
+{
+    struct node *n = node_start("cameback", IMPATIENT "coupon.accept.durability = database\n");
+    node_wait_consuming(n);
+    int64_t user = users_new(4, "0"), coupon = coupon_new(n, 10, "1");
+    redis("INCR coupon:ticket:%lld", (long long)coupon); /* his */
+    for (int i = 1; i < 4; i++) {
+        ck_assert_int_eq(int_at(expect(202, coupon_ask(n, coupon, user + i)), "ticket"), i + 1);
+        coupon_decided(n, coupon, user + i);
+    }
+    sql("INSERT INTO coupon_requests (coupon_id, user_id, requested_at, ticket)"
+        " SELECT coupon_id, %lld, min(requested_at) - interval '1 second', 1 FROM coupon_requests"
+        " WHERE coupon_id = %lld GROUP BY coupon_id",
+        (long long)user, (long long)coupon);
+    ck_assert_str_eq(text_at(coupon_decided(n, coupon, user), "status"), "SUCCESS");
+    ck_assert(node_metric(n, "rushd.coupon.restored.late", "") == 1);
+    const char *said;
+    const char *const arguments[] = {"-c", n->file, "audit", "--no-kafka", NULL};
+    ck_assert_int_eq(program_run("src/ctl/rushctl", arguments, &said), 0);
+    ck_assert_msg(strstr(said, "came back late") != NULL, "%s", said);
+    sql("UPDATE coupon_requests SET ticket = NULL WHERE coupon_id = %lld AND user_id = %lld",
+        (long long)coupon, (long long)user); /* other tests allow no exception */
+    ck_assert_int_eq(node_stop(n), 0);
+}
+END_TEST
+
 /* A result that Redis lost is in PostgreSQL; a holder is known again after the loss. */
 START_TEST(holders_survive_redis)
 {
@@ -422,6 +450,7 @@ Suite *outage_suite(void)
         tcase_add_test(t, redis_is_lost);
         tcase_add_test(t, redis_is_emptied_in_the_middle_of_a_line);
         tcase_add_test(t, redis_comes_back_without_its_last_writes);
+        tcase_add_test(t, request_that_comes_back_late_is_counted);
         tcase_add_test(t, holders_survive_redis);
         tcase_add_test(t, postgres_is_killed_under_load);
         tcase_add_test(t, postgres_is_away);

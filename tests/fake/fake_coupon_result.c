@@ -15,7 +15,7 @@ struct result_op {
     struct rebuild_holder *holders;
     int64_t *ids;
     size_t n;
-    int64_t count;
+    int64_t count, late;
     struct coupon_line_status status;
     char *json;         /* or what is logged of a coupon's row */
     void (*done)(void); /* the caller's, cast */
@@ -199,15 +199,16 @@ static void restore_apply(struct fake_op *op)
         l->listed = true;
         o->count++;
     }
+    o->late = op->store->mark.lost ? 0 : o->count;
     fake_log(op->store, "restored %lld %lld", (long long)l->coupon_id, (long long)o->count);
 }
 
-typedef void restore_fn(void *arg, int64_t restored, const struct error *e);
+typedef void restore_fn(void *arg, int64_t restored, int64_t late, const struct error *e);
 
 static void restore_answer(struct fake_op *op, const struct error *e)
 {
     struct result_op *o = (struct result_op *)op;
-    ((restore_fn *)o->done)(o->arg, e ? 0 : o->count, e);
+    ((restore_fn *)o->done)(o->arg, e ? 0 : o->count, e ? 0 : o->late, e);
 }
 
 void coupon_line_restore(struct store *s, const struct coupon_request_row *rows, size_t n, int64_t ttl_ms,

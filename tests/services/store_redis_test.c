@@ -532,6 +532,38 @@ START_TEST(who_was_put_back_is_remembered)
 }
 END_TEST
 
+static int64_t came_late;
+static void on_restored(void *arg, int64_t restored, int64_t late, const struct error *e)
+{
+    ck_assert_int_eq(restored, 1);
+    came_late = late;
+    on_answer(arg, e);
+}
+
+/* So is who comes back from PostgreSQL while others are served: not who comes back with everything after a loss. */
+START_TEST(who_comes_back_late_is_remembered)
+{
+    int64_t at[3] = {1000001, 1000002, 1000003};
+    struct coupon_request_row row = {
+        .coupon_id = COUPON, .user_id = 1, .requested_at_us = at[0], .ticket = 1};
+    contract_redis_lost();
+    struct answer a = {0};
+    coupon_line_restore(contract_store, &row, 1, TTL_MS, on_restored, &a);
+    AWAIT_OK(&a);
+    ck_assert_int_eq(came_late, 0);
+    contract_rebuilt();
+    row.user_id = 2;
+    row.requested_at_us = at[1];
+    a = (struct answer){0};
+    coupon_line_restore(contract_store, &row, 1, TTL_MS, on_restored, &a);
+    AWAIT_OK(&a);
+    ck_assert_int_eq(came_late, 1);
+    struct flags f = were_put_back(at);
+    ck_assert(!f.set[0] && f.set[1] && !f.set[2]);
+    ck_assert_int_gt(raw_i64("TTL coupon:put-back:7"), 2592000 - 60);
+}
+END_TEST
+
 /* --- how long a script holds Redis --- */
 
 #define MEMBERS 10000
@@ -660,7 +692,7 @@ static Suite *only_redis_suite(void)
                                     results_that_are_no_json, NULL});
     add_case(s, "nodes",
              (const TTest *const[]){two_nodes_after_a_loss, who_was_put_back_is_remembered,
-                                    ten_thousand_members, NULL});
+                                    who_comes_back_late_is_remembered, ten_thousand_members, NULL});
     TCase *t = tcase_create("server");
     tcase_set_timeout(t, 60);
     tcase_add_unchecked_fixture(t, NULL, put_right);

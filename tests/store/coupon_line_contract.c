@@ -428,25 +428,29 @@ END_TEST
 
 struct restored {
     bool fired;
-    int64_t n;
+    int64_t n, late;
     struct error e;
 };
 
-static void on_restored(void *arg, int64_t n, const struct error *e)
+static void on_restored(void *arg, int64_t n, int64_t late, const struct error *e)
 {
     struct restored *r = arg;
+    r->late = late;
     r->fired = true;
     r->n = n;
     if (e)
         r->e = *e;
 }
 
+/* late: of the last call. */
+static int64_t restored_late;
 static int64_t restore(const struct coupon_request_row *rows, size_t n)
 {
     struct restored r = {0};
     coupon_line_restore(contract_store, rows, n, TTL_MS, on_restored, &r);
     ck_assert(!r.fired);
     AWAIT_OK(&r);
+    restored_late = r.late;
     return r.n;
 }
 
@@ -465,6 +469,7 @@ START_TEST(lines_come_back)
     ck_assert_int_eq(restore(rows, 6), 0);
     contract_outside_remove(COUPON, "1004");
     ck_assert_int_eq(restore(rows, 6), 1);
+    ck_assert_int_eq(restored_late, 1); /* later ones may be decided by now */
     contract_redis_lost();
     contract_rebuilt();
     int64_t newer = accepted(1005).requested_at_us; /* asks anew before his old request is back */

@@ -327,7 +327,7 @@ static void step_decide(void)
     }
 }
 
-static void on_restored(void *arg, int64_t n, const struct error *e)
+static void on_restored(void *arg, int64_t n, int64_t late, const struct error *e)
 {
     ck_assert(!e);
     *(int64_t *)arg = n;
