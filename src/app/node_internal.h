@@ -83,6 +83,7 @@ struct node {
     struct recovery *recovery;
     bool rebuilding; /* lines are being looked through */
     int64_t looked_us;
+    int64_t redrives_expired_us;
     bool producer_up, producer_was_up;
     char producer_reason[160];
     bool group_up[GROUP_COUNT];

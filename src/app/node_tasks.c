@@ -1,18 +1,22 @@
 /* Housekeeping of a node, most of it with the role queue.
  *
- *   expire    idempotency keys and transaction tokens past their time, a small batch at a time
+ *   expire    idempotency keys and transaction tokens past their time, a small batch at a time; each hour records of dead letters
+ *             that were sent again
  *   recovery  on every node: when Redis is there without the mark of this very process it was emptied or started again, and is
  *             rebuilt from PostgreSQL (service/recovery.h); at once when a call finds that
  *   lines     each recheck interval, undecided requests that nobody works on return to their line */
 #include "app/node_internal.h"
 #include "base/clock.h"
 #include "service/recovery.h"
+#include "store/dead_letter.h"
 #include "store/order_tx.h"
 
 #define EXPIRE_PERIOD_MS 10000
 #define EXPIRE_LIMIT     1000
-#define KEYS_KEPT_US     (INT64_C(24) * 3600 * 1000000) /* contract section 3 */
-#define TOKENS_KEPT_US   (INT64_C(24) * 3600 * 1000000) /* far beyond every transaction's deadline */
+#define KEYS_KEPT_US     (INT64_C(24) * 3600 * 1000000)      /* contract section 3 */
+#define TOKENS_KEPT_US   (INT64_C(24) * 3600 * 1000000)      /* far beyond every transaction's deadline */
+#define REDRIVES_KEPT_US (INT64_C(90) * 24 * 3600 * 1000000) /* longer than topics keep the letters */
+#define REDRIVES_EACH_US (INT64_C(3600) * 1000000)
 #define LOOK_PERIOD_MS   1000
 
 /* --- expire --- */
@@ -26,13 +30,34 @@ static void on_expired(void *arg, int64_t keys, int64_t tokens, const struct err
         loop_timer_start(n->task_timer, EXPIRE_PERIOD_MS / 20);
 }
 
+static void on_redrives_expired(void *arg, int64_t forgotten, const struct error *e)
+{
+    struct node *n = arg;
+    if (e && e->kind != ERROR_NONE)
+        log_debug(&log_node, "records of dead letters could not be removed", LOG_ERR(e));
+    else if (forgotten == EXPIRE_LIMIT)
+        n->redrives_expired_us = 0; /* more wait */
+}
+
+static void expire_redrives(struct node *n)
+{
+    int64_t now_us = clock_mono_us();
+    if (n->redrives_expired_us && now_us - n->redrives_expired_us < REDRIVES_EACH_US)
+        return;
+    n->redrives_expired_us = now_us;
+    dead_letter_redrive_expire(n->store, clock_shop_us() - REDRIVES_KEPT_US, EXPIRE_LIMIT,
+                               on_redrives_expired, n);
+}
+
 static void expire(void *arg)
 {
     struct node *n = arg;
     loop_timer_start(n->task_timer, EXPIRE_PERIOD_MS);
-    if (n->schema_ok && (app_config.roles & ROLE_QUEUE))
-        order_tx_expire(n->store, clock_shop_us() - KEYS_KEPT_US, clock_shop_us() - TOKENS_KEPT_US,
-                        EXPIRE_LIMIT, on_expired, n);
+    if (!n->schema_ok || !(app_config.roles & ROLE_QUEUE))
+        return;
+    expire_redrives(n);
+    order_tx_expire(n->store, clock_shop_us() - KEYS_KEPT_US, clock_shop_us() - TOKENS_KEPT_US, EXPIRE_LIMIT,
+                    on_expired, n);
 }
 
 /* --- recovery --- */

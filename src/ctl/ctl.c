@@ -2,9 +2,13 @@
 #include "ctl/ctl.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sysexits.h>
 
 #include "loop/loop.h"
+
+#define CTL_TIMEOUT "NO_ANSWER" /* no code of a service */
 
 static bool is_done(void *arg)
 {
@@ -12,18 +16,37 @@ static bool is_done(void *arg)
     return c->done;
 }
 
-bool ctl_wait(struct ctl *c, int64_t timeout_ms)
+bool ctl_wait_on(struct ctl *c, int64_t timeout_ms)
 {
     bool in_time = loop_run_until(c->loop, is_done, c, timeout_ms);
     c->done = false;
     if (!in_time)
-        error_set(&c->error, ERROR_UNKNOWN, "TIMEOUT", "no answer within %lld s",
+        error_set(&c->error, ERROR_UNKNOWN, CTL_TIMEOUT, "no answer within %lld s",
                   (long long)(timeout_ms / 1000));
     if (c->error.kind == ERROR_NONE)
         return true;
     fprintf(stderr, "rushctl: %s%s\n",
             c->error.kind == ERROR_UNKNOWN ? "it may or may not have been done: " : "", c->error.text);
     return false;
+}
+
+bool ctl_wait(struct ctl *c, int64_t timeout_ms)
+{
+    bool ok = ctl_wait_on(c, timeout_ms);
+    if (!ok && ctl_timed_out(c))
+        ctl_leave(c);
+    return ok;
+}
+
+bool ctl_timed_out(const struct ctl *c)
+{
+    return strcmp(c->error.code, CTL_TIMEOUT) == 0;
+}
+
+void ctl_leave(const struct ctl *c)
+{
+    fflush(stdout);
+    exit(ctl_status(c));
 }
 
 void ctl_finish(struct ctl *c, const struct error *e)

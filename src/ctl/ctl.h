@@ -87,9 +87,16 @@ void ctl_disconnect(struct ctl *c);
 /* Give back what ctl_open() made. */
 void ctl_close(struct ctl *c);
 
-/* Run the loop until a callback calls ctl_finish(); false when it took longer than timeout_ms or ended with an error, which is then
- * printed. Starts anew each time. */
+/* Run the loop until a callback calls ctl_finish(); false when that was with an error, which is then printed. Starts anew each time.
+ * When it takes longer than timeout_ms the program ends there: the call is still out, and what its answer would be written to is
+ * the caller's, often on the stack. */
 bool ctl_wait(struct ctl *c, int64_t timeout_ms);
+/* The same for calls whose state lives until ctl_disconnect(): false after timeout_ms as well. */
+bool ctl_wait_on(struct ctl *c, int64_t timeout_ms);
+/* The last wait ended by its timeout: the call is still out. */
+bool ctl_timed_out(const struct ctl *c);
+/* End the program with the status of what was waited for. */
+__attribute__((noreturn)) void ctl_leave(const struct ctl *c);
 /* The present wait is over; e NULL or kind NONE: successfully. */
 void ctl_finish(struct ctl *c, const struct error *e);
 /* ctl_finish() as a store_done_fn. */

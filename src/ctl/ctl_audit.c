@@ -168,11 +168,13 @@ int ctl_audit(struct ctl *c)
     if (a.json)
         json_begin(&a);
     audit_run(c->loop, c->store, &a.cfg, on_check, on_audited, &a);
-    bool complete = ctl_wait(c, AUDIT_TIMEOUT_MS);
+    bool complete = ctl_wait_on(c, AUDIT_TIMEOUT_MS);
     if (a.json)
         json_end(&a, complete);
     else
         print_sum(&a);
+    if (ctl_timed_out(c)) /* it still works on what lies here */
+        ctl_leave(c);
     buf_free(&a.out);
     ctl_history_free(history);
     return !complete ? ctl_status(c) : a.verdicts[AUDIT_FAIL] ? 1 : EX_OK;

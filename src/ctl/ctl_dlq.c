@@ -122,7 +122,7 @@ bool dlq_load_redrives(struct dlq *d)
     do {
         const struct dead_letter_id last = d->last;
         dead_letter_redrives(d->c->store, d->reading, after ? &last : NULL, PAGE, on_redrives, d);
-        if (!ctl_wait(d->c, CTL_CALL_TIMEOUT_MS))
+        if (!ctl_wait_on(d->c, CTL_CALL_TIMEOUT_MS))
             return false;
         after = &d->last;
     } while (d->more);
@@ -237,12 +237,12 @@ bool dlq_read(struct dlq *d, dlq_letter_fn *fn, void *arg)
             d->history = ctl_history_new(d->c);
         const struct event_history port = ctl_history_port(d->history);
         port.ops->read(port.self, d->reading, on_message, on_history, d);
-        return ctl_wait(d->c, READ_TIMEOUT_MS);
+        return ctl_wait_on(d->c, READ_TIMEOUT_MS);
     }
     d->last_id = 0;
     do {
         dead_letter_read(d->c->store, d->last_id, PAGE, on_rows, d);
-        if (!ctl_wait(d->c, CTL_CALL_TIMEOUT_MS))
+        if (!ctl_wait_on(d->c, CTL_CALL_TIMEOUT_MS))
             return false;
     } while (d->more);
     return true;

@@ -192,7 +192,7 @@ static int run(struct showing *s)
     if (s->coupon) {
         coupon_request_find(c->store, s->request.coupon_id, s->request.user_id, s->request.requested_at_us,
                             on_decision, s);
-        if (!ctl_wait(c, CTL_CALL_TIMEOUT_MS))
+        if (!ctl_wait_on(c, CTL_CALL_TIMEOUT_MS))
             return ctl_status(c);
     }
     if (s->json)

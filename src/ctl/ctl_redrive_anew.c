@@ -58,17 +58,17 @@ static bool may_be_asked(struct redrive *r, const struct issue_tx_request *reque
     struct ctl *c = r->dlq.c;
     coupon_request_find(c->store, request->coupon_id, request->user_id, request->requested_at_us, on_decision,
                         r);
-    if (!ctl_wait(c, CTL_CALL_TIMEOUT_MS))
+    if (!ctl_wait_on(c, CTL_CALL_TIMEOUT_MS))
         return false;
     if (r->asked->outcome != REDRIVE_PENDING)
         return true;
     coupon_users_held(c->store, request->coupon_id, &request->user_id, 1, on_held, r);
-    if (!ctl_wait(c, CTL_CALL_TIMEOUT_MS))
+    if (!ctl_wait_on(c, CTL_CALL_TIMEOUT_MS))
         return false;
     if (r->asked->outcome != REDRIVE_PENDING)
         return true;
     coupon_request_latest(c->store, request->coupon_id, request->user_id, on_latest, r);
-    return ctl_wait(c, CTL_CALL_TIMEOUT_MS);
+    return ctl_wait_on(c, CTL_CALL_TIMEOUT_MS);
 }
 
 static void on_accept(void *arg, const struct coupon_accepted *accepted, const struct refusal *why)
@@ -132,7 +132,7 @@ bool redrive_anew(struct redrive *r)
         if (!record_one(r, l, DEAD_LETTER_SENDING))
             return false;
         coupon_accept(r->accept, request.coupon_id, request.user_id, on_accept, r);
-        if (!ctl_wait(c, CTL_CALL_TIMEOUT_MS) || !record_one(r, l, DEAD_LETTER_SENDING))
+        if (!ctl_wait_on(c, CTL_CALL_TIMEOUT_MS) || !record_one(r, l, DEAD_LETTER_SENDING))
             return false;
     }
     return true;

@@ -43,7 +43,7 @@ bool redrive_record(struct redrive *r, enum dead_letter_state state)
     bool ok = true;
     if (n) {
         dead_letter_redrive_write(r->dlq.c->store, rows, n, ctl_on_done, r->dlq.c);
-        ok = ctl_wait(r->dlq.c, CTL_CALL_TIMEOUT_MS);
+        ok = ctl_wait_on(r->dlq.c, CTL_CALL_TIMEOUT_MS);
     }
     mem_free(rows);
     return ok;
@@ -128,7 +128,7 @@ static bool send_kafka(struct redrive *r)
         if (r->letters[i].outcome == REDRIVE_PENDING)
             send_one(r, i);
     bool reported =
-        --r->waiting == 0 || ctl_wait(c, app_config.kafka.producer.delivery_timeout + REPORT_EXTRA_MS);
+        --r->waiting == 0 || ctl_wait_on(c, app_config.kafka.producer.delivery_timeout + REPORT_EXTRA_MS);
     for (size_t i = 0; i < r->n; i++)
         if (r->letters[i].outcome == REDRIVE_PENDING)
             end(&r->letters[i], REDRIVE_UNKNOWN, "no delivery report");

@@ -77,14 +77,37 @@ static bool is_retriable(const char *code)
     return false;
 }
 
+static void copy_word(char *to, size_t size, const char *word)
+{
+    size_t n = strcspn(word, " \r\n");
+    if (n >= size)
+        n = size - 1;
+    memcpy(to, word, n);
+    to[n] = '\0';
+}
+
+/* Before Redis 7 a command that fails inside a script is told as "ERR Error running script (call to f_...): @user_script:12:
+ * @user_script: 12: -READONLY You can't write ...", with or without the sign. */
+static void code_of(char *code, size_t size, const char *text)
+{
+    copy_word(code, size, text);
+    if (!str_starts_with(text, "ERR Error running script"))
+        return;
+    for (const char *at = strchr(text, ' '); at; at = strchr(at, ' ')) {
+        char word[16];
+        at += strspn(at, " ");
+        copy_word(word, sizeof word, *at == '-' ? at + 1 : at);
+        if (is_retriable(word)) {
+            str_copy(code, size, word);
+            return;
+        }
+    }
+}
+
 void redis_reply_error(const struct redis_reply *r, struct error *e)
 {
     const char *text = raw(r)->str;
     char code[sizeof(e->code)];
-    size_t n = strcspn(text, " \r\n");
-    if (n >= sizeof(code))
-        n = sizeof(code) - 1;
-    memcpy(code, text, n);
-    code[n] = '\0';
+    code_of(code, sizeof code, text);
     error_set(e, is_retriable(code) ? ERROR_RETRIABLE : ERROR_PERMANENT, code, "%s", text);
 }

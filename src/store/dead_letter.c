@@ -56,6 +56,17 @@ static const struct pg_statement st_end = {
     "UPDATE dead_letter_redrives SET state = CASE WHEN $2::text IS NULL THEN 'SENT' ELSE 'FAILED' END,"
     " sends = sends + ($2::text IS NULL)::integer, error = $2::text, changed_at = now()"
     " WHERE \"partition\" = 0 AND \"offset\" = $1::bigint AND state = 'SENDING' AND NOT as_new_request"};
+/* Few rows, and few times: no index on the instant. */
+static const struct pg_statement st_expire = {
+    "dead_letter_redrive_expire",
+    "WITH old AS MATERIALIZED (SELECT topic, \"partition\", \"offset\", timestamp_ms FROM dead_letter_redrives AS r"
+    " WHERE state IN ('SENT', 'FAILED') AND changed_at < " SQL_AT("$1")
+    " AND NOT (\"partition\" = 0 AND EXISTS (SELECT FROM dead_letters AS l WHERE l.id = r.\"offset\""
+    " AND starts_with(r.topic, l.topic)))"
+    " LIMIT $2::bigint FOR UPDATE SKIP LOCKED),"
+    " gone AS (DELETE FROM dead_letter_redrives AS r USING old AS o WHERE r.topic = o.topic"
+    " AND r.\"partition\" = o.\"partition\" AND r.\"offset\" = o.\"offset\" AND r.timestamp_ms = o.timestamp_ms RETURNING 1)"
+    " SELECT count(*) FROM gone"};
 /* clang-format on */
 
 /* --- bytes as hexadecimal --- */
@@ -262,4 +273,20 @@ void dead_letter_redrive_end(struct store *s, int64_t id, const char *error, sto
 {
     struct store_number letter;
     store_exec(s, &st_end, PG_PARAMS(store_number(&letter, id), error), 0, done, arg);
+}
+
+typedef void expired_fn(void *arg, int64_t forgotten, const struct error *e);
+
+static void on_expired(struct store_call *c, const struct pg_result *r, const struct error *e)
+{
+    ((expired_fn *)c->done)(c->arg, e ? 0 : pg_result_i64(r, 0, 0), e);
+}
+
+void dead_letter_redrive_expire(struct store *s, int64_t older_than_us, size_t limit, expired_fn *done,
+                                void *arg)
+{
+    struct store_number before, most;
+    store_change(s, &st_expire,
+                 PG_PARAMS(store_number(&before, older_than_us), store_number(&most, (int64_t)limit)), 0,
+                 on_expired, (store_any_fn *)done, arg);
 }

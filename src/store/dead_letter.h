@@ -64,6 +64,10 @@ void dead_letter_redrive_write(struct store *s, const struct dead_letter_redrive
  * ascending by id, except those in `skip` (ascending), which it has in hand. suffix is that of the dead letters' topics. */
 void dead_letter_redrive_claim(struct store *s, const char *suffix, size_t limit, const int64_t *skip,
                                size_t nskip, dead_letter_rows_fn *done, void *arg);
+/* Forget at most limit records that were SENT or FAILED before this instant and whose letter no table holds: Kafka's topics have
+ * forgotten theirs. done gets how many went. */
+void dead_letter_redrive_expire(struct store *s, int64_t older_than_us, size_t limit,
+                                void (*done)(void *arg, int64_t forgotten, const struct error *e), void *arg);
 /* Its end: SENT, or with an error FAILED. */
 void dead_letter_redrive_end(struct store *s, int64_t id, const char *error, store_done_fn *done, void *arg);
 

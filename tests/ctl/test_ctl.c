@@ -11,5 +11,5 @@ int main(void)
     setenv("TZ", "Asia/Seoul", 1);
     tzset();
     msg_date_zone_changed();
-    return check_main((Suite *[]){args_suite(), dlq_suite(), table_suite(), NULL});
+    return check_main((Suite *[]){args_suite(), dlq_suite(), table_suite(), wait_suite(), NULL});
 }

@@ -7,5 +7,6 @@
 Suite *args_suite(void);
 Suite *dlq_suite(void);
 Suite *table_suite(void);
+Suite *wait_suite(void);
 
 #endif

@@ -203,7 +203,10 @@ static const char *const garbage[] = {
 /* READONLY after a failover, LOADING, MASTERDOWN: what was sent is answered, then the connection goes. */
 static const char *const leaving[] = {"-READONLY You can't write against a read only replica.\r\n",
                                       "-LOADING Redis is loading the dataset in memory\r\n",
-                                      "-MASTERDOWN Link with MASTER is down\r\n"};
+                                      "-MASTERDOWN Link with MASTER is down\r\n",
+                                      "-ERR Error running script (call to f_a42059b3): @user_script:12: "
+                                      "@user_script: 12: -READONLY You can't write.\r\n"};
+static const char *const leaving_code[] = {"READONLY", "LOADING", "MASTERDOWN", "READONLY"};
 
 static void on_refused_while_leaving(void *arg, enum redis_status status, const struct redis_reply *r,
                                      const struct error *e)
@@ -230,7 +233,7 @@ START_TEST(a_server_that_cannot_serve_is_left)
     ck_assert_int_eq(o[3].status, REDIS_OK);
     int once = 1;
     ck_assert(wait_for(is_lost, &once));
-    ck_assert_msg(strncmp(last_reason, leaving[_i] + 1, 7) == 0, "%s", last_reason);
+    ck_assert_msg(strstr(last_reason, leaving_code[_i]) != NULL, "%s", last_reason);
     ck_assert(wait_for(is_ready, NULL));
     ck_assert_int_eq(fake_redis_connections(server), 2);
     struct outcome after = {0};

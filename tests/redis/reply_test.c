@@ -122,6 +122,11 @@ START_TEST(array)
 }
 END_TEST
 
+/* How Redis 6 tells of a command that failed inside a script. */
+#define SCRIPT_6                                                                                             \
+    "-ERR Error running script (call to f_a42059b356c875f0717db19a51f6aaca9ae659ea): @user_script:12: "      \
+    "@user_script: 12: "
+
 static const struct {
     const char *bytes, *code;
     enum error_kind kind;
@@ -129,6 +134,10 @@ static const struct {
     {"-LOADING Redis is loading the dataset in memory\r\n", "LOADING", ERROR_RETRIABLE},
     {"-READONLY You can't write against a read only replica.\r\n", "READONLY", ERROR_RETRIABLE},
     {"-MASTERDOWN Link with MASTER is down\r\n", "MASTERDOWN", ERROR_RETRIABLE},
+    {SCRIPT_6 "-READONLY You can't write against a read only replica.\r\n", "READONLY", ERROR_RETRIABLE},
+    {SCRIPT_6 "OOM command not allowed when used memory > 'maxmemory'.\r\n", "OOM", ERROR_RETRIABLE},
+    {SCRIPT_6 "attempt to index a nil value BUSYGROUP\r\n", "ERR", ERROR_PERMANENT},
+    {"-ERR something else READONLY\r\n", "ERR", ERROR_PERMANENT},
     {"-OOM command not allowed\r\n", "OOM", ERROR_RETRIABLE},
     {"-BUSY Redis is busy running a script\r\n", "BUSY", ERROR_RETRIABLE},
     {"-TRYAGAIN\r\n", "TRYAGAIN", ERROR_RETRIABLE},

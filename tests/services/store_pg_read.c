@@ -168,7 +168,8 @@ START_TEST(changes_of_users_are_told)
     user_watch(node.store, on_user_change, NULL);
     await_all_users(1); /* connected: whatever was known is old */
     ck_assert(user_watched(node.store));
-    sql("INSERT INTO users (user_id, username) SELECT g, 'watched' || g FROM generate_series(700001, 700200) AS g");
+    sql("INSERT INTO users (user_id, username) SELECT g, 'watched' || g FROM generate_series(700001, 700200) "
+        "AS g");
     sql("UPDATE users SET username = username || 'x' WHERE user_id = 700001");
     sql("UPDATE users SET status = 'INACTIVE' WHERE user_id = 700002");
     await_user(700002);
@@ -588,6 +589,31 @@ START_TEST(redrives_are_remembered)
 }
 END_TEST
 
+static void on_forgotten(void *arg, int64_t forgotten, const struct error *e)
+{
+    buf_printf(&seen, "%d", (int)forgotten);
+    got_rows(e);
+}
+
+START_TEST(redrives_are_forgotten_after_a_while)
+{
+    sql("DELETE FROM dead_letter_redrives;"
+        "INSERT INTO dead_letters (id, topic, reason) VALUES (70, 'a', '');"
+        "INSERT INTO dead_letter_redrives (topic, \"partition\", \"offset\", timestamp_ms, state, changed_at)"
+        " SELECT t, p, o, 1, s, to_timestamp(at) FROM (VALUES ('a-dlt', 0, 70, 'SENT', 1), ('a-dlt', 1, 70, "
+        "'SENT', 1),"
+        " ('a-dlt', 0, 71, 'FAILED', 2), ('a-dlt', 0, 72, 'SENDING', 1), ('a-dlt', 0, 73, 'REQUESTED', 1),"
+        " ('a-dlt', 0, 74, 'SENT', 10)) AS x(t, p, o, s, at)");
+    READ(dead_letter_redrive_expire(node.store, 5000000, 1, on_forgotten, NULL));
+    SEEN("1");
+    READ(dead_letter_redrive_expire(node.store, 5000000, 10, on_forgotten, NULL));
+    SEEN("1");
+    ck_assert_str_eq(
+        sql_text("SELECT string_agg(\"offset\"::text, ',' ORDER BY \"offset\") FROM dead_letter_redrives"),
+        "70,72,73,74"); /* on its way, young, or the letter is there */
+}
+END_TEST
+
 START_TEST(the_worker_claims_what_is_asked_for)
 {
     letters_new();
@@ -632,6 +658,7 @@ Suite *store_pg_read_suite(void)
                                   forwarded_documents_are_remembered,
                                   dead_letters_are_any_bytes,
                                   redrives_are_remembered,
+                                  redrives_are_forgotten_after_a_while,
                                   the_worker_claims_what_is_asked_for};
     Suite *s = suite_create("store_pg_read");
     TCase *tc = tcase_create("reads");
