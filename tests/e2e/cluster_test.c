@@ -277,11 +277,53 @@ START_TEST(rolling_restart)
 }
 END_TEST
 
+/* A node that shares its port takes no request before it can serve: what it needs to be ready is locked away here. */
+START_TEST(listens_when_ready)
+{
+    enum {
+        GRACE_MS = 2000, /* then it listens all the same, and says that it cannot serve */
+        ASKED = 40
+    };
+    int port = free_port();
+    struct node *first =
+        node_start("ready1", text("server.port = %d\nmanagement.server.port = %d\n", port, free_port()));
+    node_wait_ready(first);
+    int64_t user = users_new(ASKED, "100"), product = product_new("1", 1000);
+    if (e2e_mode() == E2E_EMBEDDED)
+        books_forget_ranking(product);
+    struct flood_item *items = order_flood(first, user, ASKED, product, 1);
+    for (size_t i = 0; i < ASKED; i++)
+        items[i].headers = "Connection: close\r\n";
+    int management = free_port();
+    struct node *second =
+        node_start("ready2", text("server.port = %d\nmanagement.server.port = %d\n", port, management));
+    node_wait_ready(second);
+    ck_assert_int_eq(node_stop(second), 0);
+    sql("BEGIN; LOCK TABLE schema_migrations IN ACCESS EXCLUSIVE MODE");
+    node_begin(second);
+    WAIT_UNTIL(30, get(management, "/actuator/health/liveness")->status == 200);
+    flood(items, ASKED, 10);
+    bool shared = node_logged(second, "logger=rushd.node msg=listening"); /* a slow machine: the time was over */
+    for (size_t i = 0; i < ASKED && !shared; i++)
+        expect(200, items[i].answer);
+    WAIT_UNTIL(30, node_logged(second, "logger=rushd.node msg=listening"));
+    sql("COMMIT");
+    int64_t after_ms =
+        strtoll(node_log_value(second, "logger=rushd.node msg=listening", "after_ms"), NULL, 10);
+    ck_assert_msg(after_ms >= GRACE_MS, "it listened after %lld ms", (long long)after_ms);
+    node_wait_listening(second);
+    node_wait_ready(second);
+    ck_assert_int_eq(node_stop(second), 0);
+    ck_assert_int_eq(node_stop(first), 0);
+}
+END_TEST
+
 Suite *cluster_suite(void)
 {
     Suite *s = suite_create("cluster");
     TCase *t = e2e_tcase(s, "cluster", 120);
     tcase_add_test(t, rolling_restart);
+    tcase_add_test(t, listens_when_ready);
     if (e2e_mode() == E2E_EMBEDDED)
         return s;
     tcase_add_test(t, two_nodes_are_one_shop);

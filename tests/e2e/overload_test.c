@@ -248,6 +248,42 @@ START_TEST(descriptors_run_out)
 }
 END_TEST
 
+/* Not even the spare one can be had, and a client waits: the node looks now and then instead of all the time, who is there is
+ * served, and who waited is as soon as there are descriptors. */
+START_TEST(no_descriptor_is_left)
+{
+    enum {
+        LOOK_MS = 2000
+    };
+    struct rlimit old;
+    /* Without Kafka: its cluster inside the process does not survive that. */
+    struct node *n = node_start("bare", "event.publisher.type = local\nserver.keep-alive-timeout = 10m\n");
+    node_wait_ready(n);
+    ck_assert_int_eq(prlimit(n->pid, RLIMIT_NOFILE, NULL, &old), 0);
+    struct wire *kept = wire_open(n->port);
+    wire_send(kept, ask_health);
+    expect(200, wire_answer(kept));
+    limit_descriptors(n, 3);
+    struct wire *first = wire_open(n->port),
+                *waits = wire_open(n->port); /* the first may get the spare one's place */
+    wire_send(waits, ask_health);
+    double before = cpu_seconds(n);
+    for (int64_t end = now_ms() + LOOK_MS; now_ms() < end; pause_ms(100)) {
+        wire_send(kept, ask_health);
+        expect(200, wire_answer(kept));
+    }
+    double used = cpu_seconds(n) - before;
+    limit_descriptors(n, old.rlim_cur);
+    ck_assert_msg(used < 0.25 * LOOK_MS / 1000, "%g s of processor time", used);
+    expect(200, wire_answer(waits));
+    wire_close(first);
+    wire_close(waits);
+    wire_close(kept);
+    WAIT_UNTIL(20, get(n->port, "/api/products")->status == 200);
+    ck_assert_int_eq(node_stop(n), 0);
+}
+END_TEST
+
 /* Hundreds that send half a head, half a body, or read nothing: the others do not notice, and in the end all are gone. */
 START_TEST(slow_crowd)
 {
@@ -346,6 +382,7 @@ Suite *overload_suite(void)
     tcase_add_test(narrow, slow_crowd);
     tcase_add_unchecked_fixture(patient, open_patient, shop_close);
     tcase_add_test(patient, descriptors_run_out);
+    tcase_add_test(patient, no_descriptor_is_left);
     tcase_add_test(patient, idle_crowd);
     return s;
 }

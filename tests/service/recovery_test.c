@@ -169,6 +169,33 @@ START_TEST(emptied_in_the_middle_begins_anew)
 }
 END_TEST
 
+/* Nobody tells: the mark itself says that Redis was emptied while it was rebuilt. */
+START_TEST(lost_while_marking_begins_anew)
+{
+    size_t unnoticed = 0, marking = 0;
+    fill();
+    fake_redis_lost(b->store);
+    fake_delay(b->store, FAKE_REBUILD_READ, 10);
+    fake_delay(b->store, FAKE_REBUILD_SALES, 10);
+    fake_delay(b->store, FAKE_REDIS_MARK, 10);
+    for (int moment = 0; moment < 150; moment++) {
+        recovery_doubt(first);
+        recovery_look(first);
+        fake_loop_pass(b->loop, moment);
+        bool running = recovery_running(first);
+        marking += running && fake_line_waiting(b->store, 1) == USERS;
+        unnoticed += !running;
+        fake_redis_lost(b->store);
+        fake_loop_pass(b->loop, 1000);
+        if (running)
+            is_back();
+        fake_redis_lost(b->store);
+    }
+    ck_assert_uint_gt(marking, 0);
+    ck_assert_uint_gt(unnoticed, 0); /* the moments reach beyond the end */
+}
+END_TEST
+
 START_TEST(two_nodes_at_once)
 {
     fill();
@@ -240,6 +267,7 @@ Suite *recovery_suite(void)
     tcase_add_test(t, everything_comes_back_before_anybody_is_accepted);
     tcase_add_test(t, another_process_is_looked_through);
     tcase_add_test(t, emptied_in_the_middle_begins_anew);
+    tcase_add_test(t, lost_while_marking_begins_anew);
     tcase_add_test(t, two_nodes_at_once);
     tcase_add_test(t, failures_are_tried_again);
     tcase_add_test(t, freed_in_the_middle);
