@@ -469,12 +469,68 @@ START_TEST(requests_are_recorded_once)
 }
 END_TEST
 
+/* --- whom a user's coupon names --- */
+
+/* The statement must fail as a foreign key would. */
+static void refused(const char *statement)
+{
+    sql("DO $$ BEGIN %s; RAISE 'let through: %s'; EXCEPTION WHEN foreign_key_violation THEN NULL; END $$",
+        statement, statement);
+}
+
+START_TEST(users_coupons_name_who_is_there)
+{
+    refused("INSERT INTO user_coupons (coupon_id, user_id) VALUES (1, 1001), (1, 77)");
+    refused("INSERT INTO user_coupons (coupon_id, user_id) VALUES (1, 1001), (77, 1001)");
+    sql("INSERT INTO user_coupons (coupon_id, user_id) VALUES (1, 1001), (2, 1001), (1, 1002)");
+    refused("UPDATE user_coupons SET user_id = 77 WHERE user_id = 1002");
+    refused("UPDATE user_coupons SET coupon_id = 77 WHERE user_id = 1002");
+    sql("UPDATE user_coupons SET user_id = 1003 WHERE user_id = 1002; DELETE FROM balances");
+    refused("DELETE FROM users WHERE user_id = 1001");
+    refused("DELETE FROM coupons WHERE coupon_id = 2");
+    refused("UPDATE users SET user_id = 5 WHERE user_id = 1001");
+    refused("UPDATE coupons SET coupon_id = 77 WHERE coupon_id = 2");
+    refused("TRUNCATE coupons");
+    sql("DELETE FROM users WHERE user_id = 1002; DELETE FROM coupons WHERE coupon_id = 3;"
+        "UPDATE coupons SET coupon_id = 77 WHERE coupon_id = 4; UPDATE users SET username = 'x' WHERE "
+        "user_id = 1001");
+    ck_assert_int_eq(sql_i64("SELECT count(*) FROM user_coupons"), 3);
+}
+END_TEST
+
+/* Whom another transaction is deleting is not there when the deletion wins. */
+START_TEST(a_user_who_is_being_deleted_gets_no_coupon)
+{
+    static const struct issue_tx_request request = {
+        .coupon_id = 1, .user_id = 1005, .requested_at_us = 1000001};
+    const struct issue_tx_decision decision = {.request = request, .success = true, .user_coupon_id = 1001};
+    const struct issue_tx_count count = {.coupon_id = 1, .issued = 1};
+    struct run r = {.decisions = &decision, .ndecisions = 1, .counts = &count, .ncounts = 1};
+    sql("DELETE FROM balances WHERE user_id = 1005");
+    sql("BEGIN");
+    sql("DELETE FROM users WHERE user_id = 1005");
+    start(&r, &node, &request, 1);
+    while (!r.ended && sql_i64("SELECT count(*) FROM pg_locks WHERE NOT granted") == 0)
+        run_for(5);
+    ck_assert(r.locked && !r.ended);
+    sql("COMMIT");
+    finish(&r, STORE_ROLLED_BACK);
+    ck_assert_str_eq(r.e.code, "23503");
+    ck_assert_int_eq(sql_i64("SELECT count(*) FROM user_coupons"), 0);
+}
+END_TEST
+
 Suite *store_pg_issue_suite(void)
 {
-    const TTest *const tests[] = {
-        a_batch_is_decided,        a_decision_is_never_made_twice, a_redelivery_that_waited_sees_the_decision,
-        deciding_uses_indexes,     a_user_of_many_coupons,         the_newest_request_counts,
-        requests_are_recorded_once};
+    const TTest *const tests[] = {a_batch_is_decided,
+                                  a_decision_is_never_made_twice,
+                                  a_redelivery_that_waited_sees_the_decision,
+                                  deciding_uses_indexes,
+                                  a_user_of_many_coupons,
+                                  the_newest_request_counts,
+                                  requests_are_recorded_once,
+                                  users_coupons_name_who_is_there,
+                                  a_user_who_is_being_deleted_gets_no_coupon};
     Suite *s = suite_create("store_pg_issue");
     TCase *tc = tcase_create("issue_tx");
     tcase_set_timeout(tc, 60);
