@@ -313,6 +313,13 @@ static bool source_valid(void *self, uint64_t batch_id)
     return g->consumer && kafka_consumer_batch_valid(g->consumer, batch_id);
 }
 
+static void source_next(void *self, uint64_t batch_id)
+{
+    const struct kafka_group *g = self;
+    if (g->consumer)
+        kafka_consumer_next(g->consumer, batch_id);
+}
+
 struct kafka_group *kafka_group_new(struct loop *l, const char *group_id,
                                     const struct kafka_group_hooks *hooks)
 {
@@ -326,7 +333,7 @@ struct kafka_group *kafka_group_new(struct loop *l, const char *group_id,
 
 struct event_source kafka_group_source(struct kafka_group *g)
 {
-    static const struct event_source_ops ops = {source_done, source_valid};
+    static const struct event_source_ops ops = {source_done, source_valid, source_next};
     return (struct event_source){&ops, g};
 }
 

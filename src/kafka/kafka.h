@@ -157,6 +157,10 @@ void kafka_consumer_start_at(struct kafka_consumer *c, const char *topic, int32_
  * after WAIT the other way round, after DONE both are 0. */
 void kafka_consumer_done(struct kafka_consumer *c, uint64_t batch_id, enum kafka_batch_outcome outcome,
                          size_t count, int64_t delay_ms);
+/* Let the next batch of the partition come before this one is done: what has to keep its order has happened, the rest of the work
+ * may overlap. Should this one end with a rest after all, that waits until the later one is done as well, and both are handed
+ * over again. At most one more; does nothing for a void batch. */
+void kafka_consumer_next(struct kafka_consumer *c, uint64_t batch_id);
 bool kafka_consumer_batch_valid(const struct kafka_consumer *c, uint64_t batch_id); /* false after a revoke */
 /* Call fn for each assigned partition with the messages between the last one finished and the end; -1 unknown. */
 void kafka_consumer_lag(struct kafka_consumer *c,

@@ -16,22 +16,32 @@ struct kafka_item {
 };
 TAILQ_HEAD(kafka_items, kafka_item);
 
+/* One batch at work and one before it that is all but finished. */
+#define PARTITION_OUT_MAX 2
+
 /* A batch that the owner has. */
 struct kafka_handout {
-    TAILQ_ENTRY(kafka_handout) link;
+    TAILQ_ENTRY(kafka_handout) link, partition_link;
     struct kafka_batch batch;
     struct kafka_partition
         *partition; /* NULL: void after a revoke, kept because the owner may still read it */
     struct kafka_items items;
-    size_t size; /* bytes of the items */
+    size_t size;   /* bytes of the items */
+    bool ahead;    /* the owner lets the next batch of the partition come */
+    bool finished; /* by the owner; the partition waits for one before it, or, with a rest, behind it */
+    enum kafka_batch_outcome outcome; /* as handed in by kafka_consumer_done(), like count and delay_ms */
+    size_t count;
+    int64_t delay_ms;
     struct kafka_message messages[];
 };
+
+TAILQ_HEAD(kafka_handouts, kafka_handout);
 
 enum partition_state {
     PARTITION_WAITING, /* ours, but librdkafka is not told yet: its start is not known */
     PARTITION_IDLE,    /* nothing to hand over */
     PARTITION_READY,   /* in the line for a batch */
-    PARTITION_OUT,     /* the owner has a batch of it */
+    PARTITION_OUT,     /* the owner has batches of it, and may not get another one yet */
     PARTITION_DELAYED, /* the owner wants its batch again, later */
 };
 
@@ -58,9 +68,10 @@ struct kafka_partition {
     int64_t overlap; /* librdkafka was told to start here again: what was received since then comes twice. -1:
                         no */
     int attempt, waits;
-    bool paused;        /* in librdkafka */
-    bool store_pending; /* librdkafka did not take `done`, try again */
-    struct kafka_handout *out;
+    bool paused;               /* in librdkafka */
+    bool store_pending;        /* librdkafka did not take `done`, try again */
+    struct kafka_handouts out; /* in offset order, at most PARTITION_OUT_MAX */
+    size_t nout, nitems_out;
     struct loop_timer *delay;
 };
 
@@ -99,9 +110,9 @@ struct kafka_consumer {
     TAILQ_HEAD(, kafka_partition) partitions;
     TAILQ_HEAD(, kafka_partition) ready;
     TAILQ_HEAD(, kafka_handout) out; /* void ones too */
-    size_t npartitions, nout;        /* nout: without void ones */
-    size_t buffer_bytes;             /* bound of one partition's buffer */
-    struct kafka_partition *last;    /* of the last message: they come in runs */
+    size_t npartitions, nout; /* nout: those at work, without void ones and those that let the next come */
+    size_t buffer_bytes;      /* bound of one partition's buffer */
+    struct kafka_partition *last; /* of the last message: they come in runs */
     uint64_t batch_id;
     bool paused;
     struct loop_task dispatch;

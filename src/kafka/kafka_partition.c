@@ -2,15 +2,17 @@
  *
  * Messages are copied out of librdkafka as they come, so that no event of it outlives the drain. A partition
  * whose buffer is full is paused in librdkafka (what that has prefetched is fetched again later) and resumed
- * at half. The batch that is out keeps its messages until the owner finishes it, even when a revoke has made
- * it void. */
+ * at half. A batch that is out keeps its messages until the owner finishes it, even when a revoke has made
+ * it void. Two batches of a partition can be out when the owner says that the first is all but finished; their outcomes count in
+ * offset order. */
 #include "kafka/kafka_group.h"
 
 #include <stdio.h>
 
 enum {
-    BUFFER_BATCHES = 4,        /* full batches that a partition may buffer */
-    BUFFER_RECORDS_MIN = 2000, /* pausing costs a round trip to librdkafka's thread: not for a handful */
+    /* Full batches that a partition may buffer. Each pause throws away what librdkafka has fetched ahead, up to 10,000 messages. */
+    BUFFER_BATCHES = 20,
+    BUFFER_RECORDS_MIN = 2000,
 };
 
 struct kafka_partition *kafka_partition_new(struct kafka_consumer *c, struct kafka_topic *topic,
@@ -22,6 +24,7 @@ struct kafka_partition *kafka_partition_new(struct kafka_consumer *c, struct kaf
     p->number = number;
     p->wanted = p->next = p->done = p->overlap = -1;
     TAILQ_INIT(&p->items);
+    TAILQ_INIT(&p->out);
     TAILQ_INSERT_TAIL(&c->partitions, p, link);
     c->npartitions++;
     return p;
@@ -87,9 +90,14 @@ void kafka_partition_free(struct kafka_partition *p)
 {
     struct kafka_consumer *c = p->consumer;
     partition_move(p, PARTITION_IDLE);
-    if (p->out) {
-        p->out->partition = NULL;
-        c->nout--;
+    struct kafka_handout *h;
+    while ((h = TAILQ_FIRST(&p->out))) {
+        TAILQ_REMOVE(&p->out, h, partition_link);
+        h->partition = NULL;
+        if (h->finished)
+            kafka_handout_free(c, h);
+        else if (!h->ahead)
+            c->nout--;
     }
     items_free(&p->items);
     loop_timer_free(p->delay);
@@ -211,7 +219,8 @@ void kafka_partition_pause(struct kafka_partition *p, bool paused)
 static void hand_over(struct kafka_partition *p)
 {
     struct kafka_consumer *c = p->consumer;
-    size_t n = p->nitems < c->max_records ? p->nitems : c->max_records;
+    size_t waiting = p->nitems - p->nitems_out, n = waiting < c->max_records ? waiting : c->max_records;
+    bool head = TAILQ_EMPTY(&p->out);
     struct kafka_handout *h = mem_zalloc(sizeof *h + n * sizeof h->messages[0]);
     TAILQ_INIT(&h->items);
     for (size_t i = 0; i < n; i++) {
@@ -225,11 +234,13 @@ static void hand_over(struct kafka_partition *p)
     h->batch = (struct kafka_batch){.topic = p->topic->name,
                                     .partition = p->number,
                                     .id = ++c->batch_id,
-                                    .attempt = p->attempt,
-                                    .waits = p->waits,
+                                    .attempt = head ? p->attempt : 0,
+                                    .waits = head ? p->waits : 0,
                                     .messages = h->messages,
                                     .n = n};
-    p->out = h;
+    TAILQ_INSERT_TAIL(&p->out, h, partition_link);
+    p->nout++;
+    p->nitems_out += n;
     TAILQ_INSERT_TAIL(&c->out, h, link);
     c->nout++;
     partition_move(p, PARTITION_OUT);
@@ -280,18 +291,18 @@ void kafka_partition_store(struct kafka_partition *p)
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-/* The first count messages of the batch are finished. */
-static void handout_finish(struct kafka_partition *p, struct kafka_handout *h, size_t count)
+/* The first messages of the batch are finished. */
+static void handout_finish(struct kafka_partition *p, struct kafka_handout *h)
 {
     struct kafka_consumer *c = p->consumer;
-    if (count == 0)
+    if (h->count == 0)
         return;
-    p->done = h->messages[count - 1].offset + 1;
+    p->done = h->messages[h->count - 1].offset + 1;
     p->attempt = p->waits = 0;
     kafka_partition_store(p);
     if (c->embedded)
         kafka_embedded_consumed(c->embedded, c->group, p->topic->name, p->number, p->done);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < h->count; i++) {
         struct kafka_item *item = TAILQ_FIRST(&h->items);
         TAILQ_REMOVE(&h->items, item, link);
         p->nitems--;
@@ -300,14 +311,18 @@ static void handout_finish(struct kafka_partition *p, struct kafka_handout *h, s
     }
 }
 
-/* What is left of the batch goes back to the front of the buffer. */
-static void handout_put_back(struct kafka_partition *p, struct kafka_handout *h)
+/* A batch leaves; what is left of it goes back to the front of the buffer. */
+static void handout_end(struct kafka_partition *p, struct kafka_handout *h)
 {
     struct kafka_item *item;
+    TAILQ_REMOVE(&p->out, h, partition_link);
+    p->nout--;
+    p->nitems_out -= h->batch.n;
     while ((item = TAILQ_LAST(&h->items, kafka_items))) {
         TAILQ_REMOVE(&h->items, item, link);
         TAILQ_INSERT_HEAD(&p->items, item, link);
     }
+    kafka_handout_free(p->consumer, h);
 }
 
 static void on_delay_over(void *arg)
@@ -327,6 +342,17 @@ static void partition_delay(struct kafka_partition *p, int64_t delay_ms)
     loop_timer_start(p->delay, delay_ms);
 }
 
+/* What a partition with these batches out may do next. */
+static void partition_go_on(struct kafka_partition *p)
+{
+    const struct kafka_handout *last = TAILQ_LAST(&p->out, kafka_handouts);
+    if (last && (!last->ahead || last->finished || p->nout == PARTITION_OUT_MAX))
+        partition_move(p, PARTITION_OUT);
+    else
+        partition_move(p, TAILQ_EMPTY(&p->items) ? PARTITION_IDLE : PARTITION_READY);
+    kafka_dispatch(p->consumer); /* another partition may have its turn */
+}
+
 static struct kafka_handout *handout_find(const struct kafka_consumer *c, uint64_t batch_id)
 {
     struct kafka_handout *h;
@@ -342,34 +368,74 @@ bool kafka_consumer_batch_valid(const struct kafka_consumer *c, uint64_t batch_i
     return h && h->partition;
 }
 
+/* The first batch has ended with a rest, and so has whatever followed it: from the rest on all comes again. */
+static void partition_rewind(struct kafka_partition *p, struct kafka_handout *h)
+{
+    enum kafka_batch_outcome outcome = h->outcome;
+    int64_t delay_ms = h->delay_ms;
+    while (TAILQ_LAST(&p->out, kafka_handouts) != h)
+        handout_end(p, TAILQ_LAST(&p->out, kafka_handouts));
+    handout_end(p, h);
+    if (outcome == KAFKA_BATCH_RETRY) {
+        p->attempt++;
+        p->waits = 0;
+    } else if (outcome == KAFKA_BATCH_WAIT) {
+        p->waits++;
+    }
+    if (outcome == KAFKA_BATCH_DONE)
+        partition_go_on(p);
+    else
+        partition_delay(p, delay_ms);
+}
+
+/* Outcomes count in offset order. */
+static void take_outcomes(struct kafka_partition *p)
+{
+    struct kafka_handout *h;
+    while ((h = TAILQ_FIRST(&p->out)) && h->finished) {
+        struct kafka_handout *next = TAILQ_NEXT(h, partition_link);
+        bool rest = h->count < h->batch.n;
+        if (rest && next && !next->finished)
+            return;
+        handout_finish(p, h);
+        if (rest) {
+            partition_rewind(p, h);
+            return;
+        }
+        handout_end(p, h);
+    }
+    partition_go_on(p);
+}
+
 void kafka_consumer_done(struct kafka_consumer *c, uint64_t batch_id, enum kafka_batch_outcome outcome,
                          size_t count, int64_t delay_ms)
 {
     struct kafka_handout *h = handout_find(c, batch_id);
-    ASSERT(h); /* finished twice */
+    ASSERT(h && !h->finished); /* finished twice */
     struct kafka_partition *p = h->partition;
     if (!p) {
         kafka_handout_free(c, h);
         return;
     }
     ASSERT(count <= h->batch.n);
-    bool rest = count < h->batch.n;
-    p->out = NULL;
-    c->nout--;
-    handout_finish(p, h, count);
-    handout_put_back(p, h);
-    kafka_handout_free(c, h);
-    if (rest && outcome == KAFKA_BATCH_RETRY) {
-        p->attempt++;
-        p->waits = 0;
-    } else if (rest && outcome == KAFKA_BATCH_WAIT) {
-        p->waits++;
-    }
+    h->finished = true;
+    h->outcome = outcome;
+    h->count = count;
+    h->delay_ms = delay_ms;
+    if (!h->ahead)
+        c->nout--;
+    take_outcomes(p);
     if (p->paused && !buffer_is_above(p, 2))
         kafka_partition_pause(p, false);
-    if (rest && outcome != KAFKA_BATCH_DONE)
-        partition_delay(p, delay_ms);
-    else
-        partition_move(p, p->nitems > 0 ? PARTITION_READY : PARTITION_IDLE);
-    kafka_dispatch(c); /* another partition may have its turn */
+    kafka_dispatch(c);
+}
+
+void kafka_consumer_next(struct kafka_consumer *c, uint64_t batch_id)
+{
+    struct kafka_handout *h = handout_find(c, batch_id);
+    if (!h || !h->partition || h->ahead || h->finished)
+        return;
+    h->ahead = true;
+    c->nout--;
+    partition_go_on(h->partition);
 }

@@ -1,9 +1,12 @@
 /* Deciding coupon requests (contract section 4, step 4; guarantees G2, G3, G7, G8, G9).
  *
- *   batch     messages of one partition, in offset order; an undecodable one ends the run before it and is
- * then handled alone ids       user coupon ids reserved by a committed statement lock      coupons, then
- * users, holders and earlier decisions (store/issue_tx) plan      coupon_issue_plan.c, pure commit    the
- * decisions are durable result    to Redis, for every message, repeated decisions too offset    only now
+ *   batch     messages of one partition, in offset order; an undecodable one ends the run before it and is then handled alone
+ *   ids       user coupon ids reserved by a committed statement
+ *   lock      coupons, then users, holders and earlier decisions (store/issue_tx)
+ *   plan      coupon_issue_plan.c, pure
+ *   commit    the decisions are durable; the partition's next batch may come
+ *   result    to Redis, for every message, repeated decisions too
+ *   offset    only now
  *
  * A service that is away, a deadlock, an unknown outcome: the batch waits and is decided again; what was
  * committed is found and repeated. A data error halves the run, down to the one message; that one is tried
@@ -41,6 +44,7 @@ struct run {
     int attempt, waits;
     const struct event_message *messages; /* valid until done */
     enum run_step step;
+    size_t total; /* messages of the batch */
     size_t n;     /* messages of this run: a prefix of the batch */
     bool poison;  /* one message that cannot be decoded */
     bool give_up; /* one message whose decision keeps failing: decide it FAILED */
@@ -243,10 +247,14 @@ static void on_end(void *arg, enum store_end end, const struct error *e)
         if (end == STORE_COMMITTED)
             FAULT_POINT("coupon-committed");
         count_decisions(r);
-        if (r->give_up)
+        if (r->give_up) {
             put_dead_letter(r, GIVEN_UP);
-        else
-            write_results(r);
+            return;
+        }
+        /* The decisions stand, in their order: PostgreSQL need not wait for the results. */
+        if (r->n == r->total && r->owner->source.ops->next)
+            r->owner->source.ops->next(r->owner->source.self, r->batch_id);
+        write_results(r);
     } else if (end == STORE_ROLLED_BACK &&
                (e->kind == ERROR_BUG || strncmp(e->code, "22", 2) == 0 || strncmp(e->code, "23", 2) == 0)) {
         on_data_error(r, e);
@@ -324,6 +332,7 @@ static void on_batch(void *self, const struct event_batch *batch)
     r->attempt = batch->attempt;
     r->waits = batch->waits;
     r->messages = batch->messages;
+    r->total = batch->n;
     r->started_us = clock_mono_us();
     LIST_INSERT_HEAD(&c->runs, r, link);
     c->running++;

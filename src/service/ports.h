@@ -75,6 +75,10 @@ struct event_source_ops {
     void (*done)(void *self, uint64_t batch_id, enum event_outcome outcome, size_t count, int64_t delay_ms);
     /* False when the partition was taken away: effects are still welcome, done() is ignored. */
     bool (*valid)(void *self, uint64_t batch_id);
+    /* Let the next batch of the partition come, at most one more, before done() of this one: what has to keep its order has
+     * happened. done() stays due, in any order; should this batch end with a rest, the later one comes again behind it. NULL: one
+     * batch at a time. */
+    void (*next)(void *self, uint64_t batch_id);
 };
 struct event_source {
     const struct event_source_ops *ops;

@@ -235,6 +235,14 @@ static bool source_valid(void *self, uint64_t batch_id)
     return p->out && batch_id == p->batch_id && !p->revoked;
 }
 
+/* Only tells: one batch at a time is an answer too. */
+static void source_next(void *self, uint64_t batch_id)
+{
+    struct fake_partition *p = partition_of(self, batch_id);
+    ASSERT(p->out && batch_id == p->batch_id);
+    fake_log(p->store, "next");
+}
+
 struct fake_partition *fake_partition_new(struct loop *l, struct store *s, const char *topic,
                                           size_t batch_max)
 {
@@ -250,7 +258,7 @@ struct fake_partition *fake_partition_new(struct loop *l, struct store *s, const
 
 struct event_source fake_partition_source(struct fake_partition *p)
 {
-    static const struct event_source_ops ops = {source_done, source_valid};
+    static const struct event_source_ops ops = {source_done, source_valid, source_next};
     return (struct event_source){&ops, p};
 }
 

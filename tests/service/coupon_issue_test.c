@@ -78,7 +78,7 @@ START_TEST(decision_then_result_then_offset)
     coupon_message(part, 1, 1, AT, 1);
     coupon_message(part, 1, 2, AT, 2);
     run(100);
-    ck_assert_str_eq(fake_log_text(b->store), "decisions 2\ndecided 1 2\noffset 2\n");
+    ck_assert_str_eq(fake_log_text(b->store), "decisions 2\nnext\ndecided 1 2\noffset 2\n");
 }
 END_TEST
 
@@ -273,7 +273,8 @@ START_TEST(redis_away_holds_the_offset)
     fake_fail(b->store, FAKE_LINE_DECIDED, FAKE_RETRIABLE, 5);
     coupon_message(part, 1, 1, AT, 1);
     run(5000);
-    ck_assert_str_eq(fake_log_text(b->store), "decisions 1\ndecided 1 1\noffset 1\n");
+    ck_assert_str_eq(fake_log_text(b->store),
+                     "decisions 1\nnext\nnext\nnext\nnext\nnext\nnext\ndecided 1 1\noffset 1\n");
     ck_assert_int_eq(b->store->decisions, 1);
     fake_fail(b->store, FAKE_LINE_DECIDED, FAKE_UNKNOWN_LOST, 2);
     coupon_message(part, 1, 2, AT, 2);
@@ -385,7 +386,7 @@ START_TEST(a_dead_letter_is_owed_until_it_is_put)
     ck_assert_uint_eq(letters->letters.n, 1);
     ck_assert_str_eq(
         fake_log_text(b->store),
-        "decisions 1\ndead letter 0\ndecided 1 1\noffset 1\ndecisions 1\ndecided 1 1\noffset 2\n");
+        "decisions 1\ndead letter 0\ndecided 1 1\noffset 1\ndecisions 1\nnext\ndecided 1 1\noffset 2\n");
     fake_partition_seek(part, 0); /* and is not put again by a replay */
     run(1000);
     ck_assert_uint_eq(letters->letters.n, 1);
