@@ -6,7 +6,8 @@
  *   consumers   leave their groups: stored offsets are committed
  *   reports     of what was published; the outbox rows go
  *   producer    closed
- *   pools       Redis, PostgreSQL */
+ *   PostgreSQL  closed when its last transaction has ended, which may have results for Redis
+ *   Redis */
 #include "app/node_internal.h"
 #include "base/clock.h"
 
@@ -76,11 +77,16 @@ static void stop_producer(struct node *n)
         part_done(n);
 }
 
-static void stop_pools(struct node *n)
+static void stop_pg(struct node *n)
 {
-    n->stop_waiting = 2;
-    redis_client_close(n->redis, time_left_ms(n), part_done, n);
+    n->stop_waiting = 1;
     pg_pool_close(n->pg, time_left_ms(n), part_done, n);
+}
+
+static void stop_redis(struct node *n)
+{
+    n->stop_waiting = 1;
+    redis_client_close(n->redis, time_left_ms(n), part_done, n);
 }
 
 static const struct {
@@ -89,7 +95,7 @@ static const struct {
 } steps[] = {
     {"http", stop_http},           {"orders", stop_orders},   {"drain", stop_drain},
     {"consumers", stop_consumers}, {"reports", stop_reports}, {"producer", stop_producer},
-    {"pools", stop_pools},
+    {"PostgreSQL", stop_pg},       {"Redis", stop_redis},
 };
 
 static void next_step(struct node *n)
