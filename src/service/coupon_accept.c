@@ -6,7 +6,7 @@
  *   refused   whoever was refused because all are given out gets the same answer again, without a question
  *   line      one script: issued, verdict, pending, full, else ticket and place
  *   durable   with coupon.accept.durability = database the row is in PostgreSQL before the 202; rows that
- * arrive while one insert runs share the next; then Redis' data must still be the one that the place was
+ * arrive while inserts run share the next; then Redis' data must still be the one that the place was
  * given in
  *
  * When the row certainly was not written, the place in line is given back and the client is told to try
@@ -32,6 +32,7 @@
 LOG_DEFINE(log_accept, "rushd.coupon.accept");
 
 #define INSERT_MAX        1000
+#define INSERTS_MAX       2
 #define INSERT_TIMEOUT_MS 5000
 #define REFUSALS          262144   /* remembered */
 #define REFUSED_US        10000000 /* so long */
@@ -203,20 +204,29 @@ static void on_inserted(void *arg, const struct error *e)
             o->insert_limit = in->n / 2;
             TAILQ_CONCAT(&in->list, &o->to_insert, link);
             TAILQ_CONCAT(&o->to_insert, &in->list, link);
+            o->nto_insert += in->n;
         } else {
             end_insert(in, e);
         }
     }
     mem_free(in);
-    o->inserting = false;
+    o->inserts--;
     if (!TAILQ_EMPTY(&o->to_insert))
         loop_defer(o->loop, &o->insert_task);
+}
+
+/* A second insert runs while the first waits for the disk, when it would not be a smaller one: a commit costs as much as twenty
+ * rows. While a row that the database refuses is searched for there is only one. */
+static bool may_insert(const struct coupon_accept *o)
+{
+    return o->inserts == 0 ||
+           (o->inserts < INSERTS_MAX && o->insert_limit == INSERT_MAX && o->nto_insert >= o->last_insert);
 }
 
 static void insert_rows(void *arg)
 {
     struct coupon_accept *o = arg;
-    if (o->inserting || TAILQ_EMPTY(&o->to_insert))
+    if (TAILQ_EMPTY(&o->to_insert) || !may_insert(o))
         return;
     struct insert *in = mem_zalloc(sizeof *in);
     in->owner = o;
@@ -226,6 +236,7 @@ static void insert_rows(void *arg)
     struct accept *a;
     while (in->n < o->insert_limit && (a = TAILQ_FIRST(&o->to_insert))) {
         TAILQ_REMOVE(&o->to_insert, a, link);
+        o->nto_insert--;
         if (now > a->insert_until_us) {
             cancel(a);
             continue;
@@ -233,11 +244,13 @@ static void insert_rows(void *arg)
         TAILQ_INSERT_TAIL(&in->list, a, link);
         rows[in->n++] = row_of(a);
     }
-    o->inserting = in->n > 0;
-    if (in->n)
+    if (in->n) {
+        o->inserts++;
+        o->last_insert = in->n;
         coupon_request_insert(o->store, rows, in->n, INSERT_TIMEOUT_MS, on_inserted, in);
-    else
+    } else {
         mem_free(in);
+    }
     mem_free(rows);
 }
 
@@ -321,6 +334,7 @@ static void on_added(void *arg, const struct coupon_line_ticket *t, const struct
         }
         a->insert_until_us = clock_mono_us() + INSERT_TIMEOUT_MS * 1000;
         TAILQ_INSERT_TAIL(&o->to_insert, a, link);
+        o->nto_insert++;
         loop_defer(o->loop, &o->insert_task);
     }
 }

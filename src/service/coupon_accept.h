@@ -26,7 +26,8 @@ struct coupon_accept {
     struct accepts refused; /* refused without a question, answered at the end of the turn */
     struct recent *
         refusals; /* (coupon, user) -> issued * 2 + he is a holder, of those who came when all were given out */
-    bool inserting;
+    size_t nto_insert;
+    size_t inserts, last_insert; /* running ones, and the rows of the last one begun */
     size_t
         insert_limit; /* rows of the next insert: halved when the database refuses one, doubled by success */
     struct loop_task insert_task, refused_task;

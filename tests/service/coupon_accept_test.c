@@ -378,11 +378,42 @@ START_TEST(a_bad_row_does_not_take_the_others_along)
 }
 END_TEST
 
+/* Two inserts at most, the second not smaller than the first; each answers for its own rows. */
+START_TEST(a_second_insert_runs_beside_the_first)
+{
+    fake_loop_pass(b->loop, 100);
+    fake_fail(b->store, FAKE_REQUEST_INSERT, FAKE_HELD, -1);
+    ask(1, 1);
+    ask(1, 2);
+    fake_loop_pass(b->loop, 10);
+    ck_assert_uint_eq(fake_count(b->store, FAKE_REQUEST_INSERT), 1);
+    ask(1, 3);
+    fake_loop_pass(b->loop, 10);
+    ck_assert_uint_eq(fake_count(b->store, FAKE_REQUEST_INSERT), 1);
+    ask(1, 4);
+    fake_loop_pass(b->loop, 10);
+    ck_assert_uint_eq(fake_count(b->store, FAKE_REQUEST_INSERT), 2);
+    for (int i = 5; i <= 10; i++)
+        ask(1, i);
+    fake_loop_pass(b->loop, 10);
+    ck_assert_uint_eq(fake_count(b->store, FAKE_REQUEST_INSERT), 2);
+    fake_fail(b->store, FAKE_REQUEST_INSERT, FAKE_OK, 0);
+    fake_release(b->store, FAKE_REQUEST_INSERT);
+    fake_loop_pass(b->loop, 100);
+    for (size_t i = 0; i < 10; i++)
+        is(i, "202");
+    ck_assert_uint_eq(b->store->requests.n, 10);
+    ck_assert_uint_le(fake_count(b->store, FAKE_REQUEST_INSERT), 4);
+}
+END_TEST
+
 START_TEST(who_waits_too_long_for_the_insert_gets_the_place_back)
 {
     fake_loop_pass(b->loop, 100);
     fake_delay(b->store, FAKE_REQUEST_INSERT, 5500);
     size_t first = ask(1, 1);
+    fake_loop_pass(b->loop, 10);
+    size_t beside = ask(1, 4);
     fake_loop_pass(b->loop, 10);
     size_t second = ask(1, 2);
     fake_loop_pass(b->loop, 5000);
@@ -390,9 +421,10 @@ START_TEST(who_waits_too_long_for_the_insert_gets_the_place_back)
     size_t third = ask(1, 3);
     fake_loop_pass(b->loop, 1000);
     is(first, "202");
+    is(beside, "202");
     is(second, "SERVICE_UNAVAILABLE");
     is(third, "202");
-    ck_assert_uint_eq(fake_line_waiting(b->store, 1), 2);
+    ck_assert_uint_eq(fake_line_waiting(b->store, 1), 3);
 }
 END_TEST
 
@@ -740,6 +772,7 @@ Suite *coupon_accept_suite(void)
     tcase_add_test(durable, on_its_way_already_is_unknown);
     tcase_add_test(durable, an_unknown_insert_is_unknown);
     tcase_add_test(durable, a_bad_row_does_not_take_the_others_along);
+    tcase_add_test(durable, a_second_insert_runs_beside_the_first);
     tcase_add_test(durable, who_waits_too_long_for_the_insert_gets_the_place_back);
     tcase_add_test(durable, nobody_is_accepted_before_redis_is_whole);
     tcase_add_test(durable, a_row_behind_the_rebuild_is_taken_back);

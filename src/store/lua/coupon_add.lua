@@ -66,8 +66,9 @@ local at = math.max(tonumber(clock[1]) * 1000000 + tonumber(clock[2]), last + 1)
 local ticket = redis.call('INCRBY', KEYS[2], #accepted) - #accepted
 local members, records, results = {}, {}, {}
 for k, i in ipairs(accepted) do
-    local at_text = string.format('%.0f', at + k)
-    members[2 * k - 1], members[2 * k] = string.format('%.17g', (at + k) / 1000000), users[i]
+    -- The score is the same instant in seconds. Integers print at a tenth of what a double costs.
+    local at_text = string.format('%d', at + k)
+    members[2 * k - 1], members[2 * k] = string.sub(at_text, 1, -7) .. '.' .. string.sub(at_text, -6), users[i]
     records[2 * k - 1], records[2 * k] = users[i], 'W|' .. ticket + k .. '|' .. at_text .. '|0'
     results[k] = KEYS[FIRST_RESULT + i - 1]
     reply[(i - 1) * WIDTH + 2], reply[(i - 1) * WIDTH + 3] = ticket + k, at_text
