@@ -83,7 +83,10 @@ static const struct pg_statement books[AUDIT_BOOKS] = {
         " bool_and(total_price = unit_price * quantity) AS exact FROM order_items GROUP BY 1) AS i ON i.order_id = o.id"
         " WHERE " IN_RANGE("o.created_at") " AND (i.total IS DISTINCT FROM o.total_amount OR NOT i.exact"
         " OR o.discounted_amount <> o.total_amount - o.discount_amount"
-        " OR (o.user_coupon_id IS NULL AND o.discount_amount <> 0))"),
+        " OR (o.user_coupon_id IS NULL AND o.discount_amount <> 0))"
+        " UNION ALL"
+        " SELECT format('line %s is of order %s, which is not there', i.id, i.order_id)"
+        " FROM order_items AS i WHERE NOT EXISTS (SELECT FROM orders AS o WHERE o.id = i.order_id)"),
 
     [AUDIT_HISTORY] = BOOK("history", COMPLETED,
         "SELECT format('order %s: %s events ORDER_COMPLETED of %s, one of %s is due', o.id, COALESCE(h.n, 0),"

@@ -81,6 +81,10 @@ tap_check 'a total that is not that of the lines' breaks order-totals \
 tap_check 'a line that does not multiply' breaks 'sales order-totals' \
     'UPDATE order_items SET total_price = total_price + 1 WHERE id = (SELECT min(id) FROM order_items)' \
     'UPDATE order_items SET total_price = total_price - 1 WHERE id = (SELECT min(id) FROM order_items)'
+tap_check 'a line without its order' breaks order-totals \
+    "INSERT INTO order_items (order_id, product_id, product_name, quantity, unit_price, total_price) VALUES (999999, 1, 'x', 1, 1, 1)" \
+    'DELETE FROM order_items WHERE order_id = 999999'
+tap_check 'it says which line' grep -q 'line [0-9]* is of order 999999, which is not there' "$work/out"
 tap_check 'an order twice in the history' breaks order-history \
     "INSERT INTO order_history_events (order_id, event_type, amount) SELECT id, 'ORDER_COMPLETED', 0 FROM orders WHERE user_id = 1005" \
     'DELETE FROM order_history_events WHERE id = (SELECT max(id) FROM order_history_events)'

@@ -389,7 +389,7 @@ START_TEST(what_the_database_forbids_is_permanent)
     s.balance.amount = -1;
     refused(&s.writes, ERROR_PERMANENT, "23514");
     simple_init(&s, 1);
-    s.order.user_id = s.ledger.user_id = 7777;
+    s.order.user_coupon_id = 7777;
     refused(&s.writes, ERROR_PERMANENT, "23503");
     simple_init(&s, 1);
     s.line.product_name = "\xff";
