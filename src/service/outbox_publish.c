@@ -1,11 +1,15 @@
 /* From a committed order to its topics.
  *
  *   publish   the order becomes a flight and joins the line of those to send
- *   pump      sends OrderCompleted, one ProductRanking per product, DataPlatform; stops while the sink is
- * full reports   all good: the row's id joins those to delete; a permanent failure parks the row; anything
- * else leaves the row to the relay, whose next claim publishes it again with the same ids (consumers know
- * them) delete    by 500, or each second, never inside an order's transaction relay     each second claims
- * rows that are due: of a node that died, of failed reports, of a full sink
+ *   pump      at once, but not again for some milliseconds, so that orders of several batches share Kafka's
+ *             requests (nobody waits for an event, and the row is durable): OrderCompleted, one ProductRanking
+ *             per product, DataPlatform. A part of the line at a time, so that answers go out in between; stops
+ *             while the sink is full
+ *   reports   all good: the row's id joins those to delete; a permanent failure parks the row; anything else
+ *             leaves the row to the relay, whose next claim publishes it again with the same ids (consumers
+ *             know them)
+ *   delete    by 500, or each second, never inside an order's transaction
+ *   relay     each second claims rows that are due: of a node that died, of failed reports, of a full sink
  *
  * A flight lives until its last report is in, so a report's argument is always alive. */
 #include "service/outbox_publish.h"
@@ -28,7 +32,9 @@ LOG_DEFINE(log_outbox, "rushd.outbox");
 #define CLAIM_BATCH   500
 #define CLAIM_BASE_MS 30000 /* well above the delivery time-out: by then a living node has its reports */
 #define CLAIM_MAX_MS  600000
-#define STATE_TICKS   5 /* seconds between readings of the table's state */
+#define STATE_TICKS   5  /* seconds between readings of the table's state */
+#define GATHER_MS     20 /* from one sending to the next */
+#define PUMP_FLIGHTS  32 /* sent at a time */
 #define RETRY_SEND_MS 20
 
 struct flight {
@@ -71,7 +77,9 @@ struct outbox_publisher {
     struct outbox_state state;
     int ticks;
     struct buf value; /* of the message being sent; the sink copies */
-    struct loop_timer *tick, *retry;
+    struct loop_timer *tick, *pump_timer;
+    int64_t pumped_us; /* when the line was last sent */
+    bool stopped;      /* the sink was full: the next report may change that */
     struct loop_task pump_task;
     void (*drained)(void *arg);
     void *drained_arg;
@@ -205,7 +213,7 @@ static void on_report(void *arg, uint64_t topic, enum event_report report, const
     }
     if (f->sent && !f->outstanding)
         finish(f);
-    if (!TAILQ_EMPTY(&p->to_send))
+    if (p->stopped)
         loop_defer(p->loop, &p->pump_task);
 }
 
@@ -291,9 +299,16 @@ static void pump(void *arg)
 {
     struct outbox_publisher *p = arg;
     struct flight *f;
-    while ((f = TAILQ_FIRST(&p->to_send))) {
+    p->stopped = false;
+    p->pumped_us = clock_mono_us();
+    for (int n = 0; (f = TAILQ_FIRST(&p->to_send)); n++) {
+        if (n == PUMP_FLIGHTS) {
+            loop_timer_start(p->pump_timer, 1);
+            return;
+        }
         if (!send_flight(f)) {
-            loop_timer_start(p->retry, RETRY_SEND_MS);
+            p->stopped = true;
+            loop_timer_start(p->pump_timer, RETRY_SEND_MS);
             return;
         }
         TAILQ_REMOVE(&p->to_send, f, link);
@@ -317,7 +332,11 @@ static void publish(struct outbox_publisher *p, int64_t order_id, struct slice p
     buf_put_slice(&f->payload, payload);
     map_put(p->flights, order_id, f);
     TAILQ_INSERT_TAIL(&p->to_send, f, link);
-    loop_defer(p->loop, &p->pump_task);
+    int64_t wait_ms = GATHER_MS - (clock_mono_us() - p->pumped_us) / 1000;
+    if (wait_ms <= 0)
+        loop_defer(p->loop, &p->pump_task);
+    else if (!loop_timer_running(p->pump_timer))
+        loop_timer_start(p->pump_timer, wait_ms);
 }
 
 bool outbox_publishes(const struct outbox_publisher *p)
@@ -422,10 +441,11 @@ struct outbox_publisher *outbox_publisher_new(struct loop *l, struct store *s, s
     p->sink = sink;
     p->cfg = *cfg;
     p->flights = map_new();
+    p->pumped_us = clock_mono_us() - GATHER_MS * 1000;
     TAILQ_INIT(&p->to_send);
     p->pump_task = (struct loop_task){.run = pump, .arg = p};
     p->tick = loop_timer_new(l, on_tick, p);
-    p->retry = loop_timer_new(l, pump, p);
+    p->pump_timer = loop_timer_new(l, pump, p);
     loop_timer_every(p->tick, 1000);
     return p;
 }
@@ -484,7 +504,7 @@ void outbox_publisher_free(struct outbox_publisher *p)
     if (!p)
         return;
     loop_timer_free(p->tick);
-    loop_timer_free(p->retry);
+    loop_timer_free(p->pump_timer);
     loop_timer_free(p->drain_timer);
     loop_defer_cancel(p->loop, &p->pump_task);
     size_t pos = 0;

@@ -58,7 +58,7 @@ END_TEST
 START_TEST(item_ids_present)
 {
     size_t a = bench_order(b, 1, 0, "1x2,2x1,1x1", NULL);
-    fake_loop_settle(b->loop);
+    fake_loop_pass(b->loop, 100); /* with the messages */
     bench_answered(b, a, 200, NULL);
     ck_assert_uint_eq(b->store->lines.n, 3);
     const char *at = b->answers.at[a].body;

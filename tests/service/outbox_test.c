@@ -57,6 +57,12 @@ static void publish(int64_t order_id, int lines)
     outbox_publish(b->outbox, order_id, slice_of(commit(order_id, lines)), "req");
 }
 
+/* Orders that follow each other wait a moment before their messages go out. */
+static void gather(void)
+{
+    fake_loop_pass(b->loop, 100);
+}
+
 static size_t sent_of(int64_t order_id)
 {
     size_t n = 0;
@@ -70,7 +76,7 @@ static size_t sent_of(int64_t order_id)
 START_TEST(good_reports_delete_the_row)
 {
     publish(5, 3);
-    fake_loop_settle(b->loop);
+    gather();
     ck_assert_uint_eq(b->sink->messages.n, 4);
     static const struct {
         enum event_topic topic;
@@ -91,11 +97,39 @@ START_TEST(good_reports_delete_the_row)
 }
 END_TEST
 
+START_TEST(orders_of_several_batches_go_out_together)
+{
+    publish(5, 1);
+    fake_loop_settle(b->loop);
+    ck_assert_uint_eq(b->sink->sends, 3); /* a single one does not wait */
+    for (int i = 6; i < 9; i++) {
+        publish(i, 1);
+        fake_loop_pass(b->loop, 6);
+        ck_assert_uint_eq(b->sink->sends, 3);
+    }
+    fake_loop_pass(b->loop, 2);
+    ck_assert_uint_eq(b->sink->sends, 12);
+}
+END_TEST
+
+/* A long line does not keep answers waiting for its end. */
+START_TEST(a_long_line_goes_out_in_parts)
+{
+    for (int i = 1; i <= 1000; i++)
+        publish(i, 1);
+    fake_loop_settle(b->loop);
+    ck_assert_uint_gt(b->sink->sends, 0);
+    ck_assert_uint_lt(b->sink->sends, 300);
+    gather();
+    ck_assert_uint_eq(b->sink->sends, 3000);
+}
+END_TEST
+
 START_TEST(rows_are_deleted_in_batches)
 {
     for (int i = 1; i <= 1200; i++)
         publish(i, 1);
-    fake_loop_settle(b->loop);
+    gather();
     ck_assert_uint_le(b->store->outbox.n, 700);
     fake_fail(b->store, FAKE_OUTBOX_DELETE, FAKE_RETRIABLE, 2);
     fake_loop_pass(b->loop, 4000);
@@ -110,7 +144,7 @@ static void left_to_the_relay(enum event_report report, bool lands)
     outbox_relay_run(b->outbox, true);
     b->sink->holding = true;
     publish(5, 1);
-    fake_loop_settle(b->loop);
+    gather();
     fake_sink_report(b->sink, 0, EVENT_DELIVERED, true);
     fake_sink_report(b->sink, 1, report, lands);
     fake_sink_report(b->sink, 2, EVENT_DELIVERED, true);
@@ -330,7 +364,7 @@ START_TEST(a_mark_without_an_answer)
     b->sink->holding = true;
     fake_fail(b->store, FAKE_OUTBOX_MARK, bad[_i], 1);
     publish(5, 1);
-    fake_loop_settle(b->loop);
+    gather();
     fake_sink_report(b->sink, 0, EVENT_DELIVERED, true); /* its mark fails */
     fake_sink_report(b->sink, 1, EVENT_DELIVERED, true);
     fake_sink_report(b->sink, 2, EVENT_NOT_DELIVERED, false);
@@ -423,7 +457,7 @@ START_TEST(marks_per_topic)
     outbox_relay_run(b->outbox, true);
     b->sink->holding = true;
     publish(5, 3);
-    fake_loop_settle(b->loop);
+    gather();
     ck_assert_uint_eq(b->sink->sends, 4);
     fake_sink_report(b->sink, 0, EVENT_DELIVERED, true);
     fake_sink_report(b->sink, 1, EVENT_DELIVERED, true);
@@ -444,7 +478,7 @@ START_TEST(events_survive_crash)
     b->sink->holding = true;
     publish(5, 1);
     publish(6, 1);
-    fake_loop_settle(b->loop);
+    gather();
     fake_sink_report(b->sink, 0, EVENT_DELIVERED, true);
     fake_sink_report_all(b->sink, EVENT_POSSIBLY_DELIVERED, false);
     fake_loop_settle(b->loop);
@@ -531,6 +565,8 @@ Suite *outbox_suite(void)
     TCase *t = tcase_create("publisher");
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, good_reports_delete_the_row);
+    tcase_add_test(t, orders_of_several_batches_go_out_together);
+    tcase_add_test(t, a_long_line_goes_out_in_parts);
     tcase_add_test(t, rows_are_deleted_in_batches);
     tcase_add_test(t, a_failed_report_leaves_the_row_to_the_relay);
     tcase_add_test(t, an_unknown_report_leaves_the_row_to_the_relay);
