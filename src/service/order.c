@@ -2,7 +2,8 @@
  *
  *   submit          checked by itself, then into the waiting line. 503 at once when the line is full, or so long
  *                   that the request would not be in a batch in time
- *   start           when no batch runs, at the end of the turn: the head of the line, at most batch_max
+ *   start           when no batch is before its COMMIT, at the end of the turn: the head of the line, at most batch_max. So
+ *                   the next batch takes its locks while the last one is written to disk and answered
  *   reserve ids     by a committed statement, when memory holds too few
  *   lock            store/order_tx: products, balances, coupons, idempotency keys, in one round trip
  *   plan            order_batch.c and order_plan.c, pure, in arrival order
@@ -29,30 +30,42 @@
 
 LOG_DEFINE(log_order, "rushd.order");
 
-enum order_state {
-    ORDER_IDLE,    /* nothing runs; a start may be deferred */
-    ORDER_RESERVE, /* waits for ids */
-    ORDER_RUNNING, /* a transaction is open */
-    ORDER_PAUSED,  /* after a retriable failure, until the timer */
+enum run_state {
+    RUN_RESERVE,    /* waits for ids */
+    RUN_OPEN,       /* a transaction is open */
+    RUN_COMMITTING, /* COMMIT is on its way: the next batch may start */
 };
+
+/* A batch from the line to its end. */
+struct run {
+    TAILQ_ENTRY(run) link;
+    struct order_service *service;
+    enum run_state state;
+    struct order_batch batch;
+    int64_t started_us;
+};
+
+/* One before its COMMIT and one behind it. */
+#define RUNS_MAX 2
 
 struct order_service {
     struct loop *loop;
     struct store *store;
     struct outbox_publisher *outbox;
     struct order_service_config cfg;
-    enum order_state state;
+    TAILQ_HEAD(, run) runs;
+    size_t nruns;
+    struct run *current;     /* the one before its COMMIT; NULL: none */
     struct order_items line; /* waiting */
     size_t waiting;
     struct order_items answered; /* answers on their way out, at the end of the turn */
-    struct order_batch batch;
-    int64_t batch_started_us;
-    int64_t batch_us;    /* what a batch takes lately */
-    size_t limit;        /* size of the next batch: halved by data errors, doubled by success */
-    int failures;        /* retriable ones in a row */
-    struct strmap *keys; /* idempotency keys in line or in a batch of this node */
+    int64_t last_end_us;         /* of a batch */
+    int64_t batch_us;            /* what the line waits for a batch lately */
+    size_t limit;                /* size of the next batch: halved by data errors, doubled by success */
+    int failures;                /* retriable ones in a row */
+    struct strmap *keys;         /* idempotency keys in line or in a batch of this node */
     struct loop_task start_task, answer_task;
-    struct loop_timer *timer; /* pause, then deadlines of the line */
+    struct loop_timer *timer; /* runs in a pause after a retriable failure: nothing starts */
     bool draining;
     void (*drained)(void *arg);
     void *drained_arg;
@@ -132,7 +145,7 @@ static void refuse(struct order_service *o, struct order_item *it, enum refusal_
 
 static bool idle(const struct order_service *o)
 {
-    return o->state == ORDER_IDLE && TAILQ_EMPTY(&o->line) && TAILQ_EMPTY(&o->answered);
+    return TAILQ_EMPTY(&o->runs) && TAILQ_EMPTY(&o->line) && TAILQ_EMPTY(&o->answered);
 }
 
 static void check_drained(struct order_service *o)
@@ -169,26 +182,28 @@ static void set_waiting(struct order_service *o, size_t n)
 }
 
 /* Put the batch back at the head of the line, in its order. */
-static void put_back(struct order_service *o)
+static void put_back(struct run *r)
 {
-    for (size_t i = o->batch.n; i-- > 0;) {
-        order_item_reset(o->batch.items[i]);
-        o->batch.items[i]->start_by_us = o->batch.items[i]->deadline_us; /* it was in time */
-        TAILQ_INSERT_HEAD(&o->line, o->batch.items[i], link);
+    struct order_service *o = r->service;
+    for (size_t i = r->batch.n; i-- > 0;) {
+        struct order_item *it = r->batch.items[i];
+        order_item_reset(it);
+        it->start_by_us = it->deadline_us; /* it was in time */
+        TAILQ_INSERT_HEAD(&o->line, it, link);
     }
-    set_waiting(o, o->waiting + o->batch.n);
+    set_waiting(o, o->waiting + r->batch.n);
 }
 
 static void pause_line(struct order_service *o)
 {
-    o->state = ORDER_PAUSED;
     loop_timer_start(o->timer, random_backoff_ms(o->failures++, 5, 500));
 }
 
-static void answer_batch(struct order_service *o, bool committed)
+static void answer_batch(struct run *r, bool committed)
 {
-    for (size_t i = 0; i < o->batch.n; i++) {
-        struct order_item *it = o->batch.items[i];
+    struct order_service *o = r->service;
+    for (size_t i = 0; i < r->batch.n; i++) {
+        struct order_item *it = r->batch.items[i];
         if (!committed && it->effect)
             order_item_refuse(it, &(struct refusal){.code = REFUSAL_OUTCOME_UNKNOWN});
         else if (committed && it->effect && it->kind == ORDER_ITEM_ORDER)
@@ -198,23 +213,24 @@ static void answer_batch(struct order_service *o, bool committed)
 }
 
 /* The database refused data that rushd takes for valid: find the request by halving. */
-static void split(struct order_service *o, const struct error *e)
+static void split(struct run *r, const struct error *e)
 {
-    log_error(&log_order, "batch refused by the database", LOG_ERR(e), LOG_I("requests", o->batch.n));
-    if (o->batch.n == 1) {
-        order_item_refuse(o->batch.items[0], &(struct refusal){.code = REFUSAL_INTERNAL_ERROR});
-        answer(o, o->batch.items[0]);
+    struct order_service *o = r->service;
+    log_error(&log_order, "batch refused by the database", LOG_ERR(e), LOG_I("requests", r->batch.n));
+    if (r->batch.n == 1) {
+        order_item_refuse(r->batch.items[0], &(struct refusal){.code = REFUSAL_INTERNAL_ERROR});
+        answer(o, r->batch.items[0]);
         return;
     }
-    o->limit = o->batch.n / 2;
-    put_back(o);
+    o->limit = r->batch.n / 2;
+    put_back(r);
 }
 
 /* PostgreSQL has been gone for a while: waiting would only hide it. */
-static void refuse_batch(struct order_service *o)
+static void refuse_batch(struct run *r)
 {
-    for (size_t i = 0; i < o->batch.n; i++)
-        refuse(o, o->batch.items[i], REFUSAL_SERVICE_UNAVAILABLE);
+    for (size_t i = 0; i < r->batch.n; i++)
+        refuse(r->service, r->batch.items[i], REFUSAL_SERVICE_UNAVAILABLE);
 }
 
 static bool data_error(const struct error *e)
@@ -222,42 +238,72 @@ static bool data_error(const struct error *e)
     return e->kind == ERROR_BUG || strncmp(e->code, "22", 2) == 0 || strncmp(e->code, "23", 2) == 0;
 }
 
-static void measure_batch(struct order_service *o)
+/* Of two batches that overlap, the line waits for the second only from the end of the first. */
+static void measure_batch(struct run *r)
 {
-    int64_t us = clock_mono_us() - o->batch_started_us;
-    metric_observe_us(metric_single(&batch_time_def), us);
-    o->batch_us += (us - o->batch_us) / 8;
+    struct order_service *o = r->service;
+    int64_t now = clock_mono_us();
+    int64_t since = r->started_us > o->last_end_us ? r->started_us : o->last_end_us;
+    metric_observe_us(metric_single(&batch_time_def), now - r->started_us);
+    o->batch_us += (now - since - o->batch_us) / 8;
+    o->last_end_us = now;
+}
+
+static struct run *run_new(struct order_service *o)
+{
+    struct run *r = mem_zalloc(sizeof *r);
+    r->service = o;
+    TAILQ_INSERT_TAIL(&o->runs, r, link);
+    o->nruns++;
+    o->current = r;
+    return r;
+}
+
+static void run_free(struct run *r)
+{
+    struct order_service *o = r->service;
+    TAILQ_REMOVE(&o->runs, r, link);
+    o->nruns--;
+    if (o->current == r)
+        o->current = NULL;
+    order_batch_clear(&r->batch);
+    mem_free(r);
+}
+
+static void retry_batch(struct run *r, const struct error *e)
+{
+    static struct log_gate gate;
+    int64_t suppressed;
+    if (log_gate_open(&gate, 1000, &suppressed))
+        log_warn(&log_order, "batch is planned anew", LOG_ERR(e), LOG_I("requests", r->batch.n),
+                 LOG_I("suppressed", suppressed));
+    put_back(r);
+    pause_line(r->service);
 }
 
 static void on_batch_end(void *arg, enum store_end end, const struct error *e)
 {
-    struct order_service *o = arg;
-    if (o->state == ORDER_RUNNING)
-        measure_batch(o);
-    o->state = ORDER_IDLE;
+    struct run *r = arg;
+    struct order_service *o = r->service;
+    if (r->state != RUN_RESERVE)
+        measure_batch(r);
     if (end == STORE_COMMITTED || (end == STORE_ROLLED_BACK && (!e || e->kind == ERROR_NONE))) {
         if (end == STORE_COMMITTED)
             FAULT_POINT("order-committed");
         o->failures = 0;
         o->limit = o->limit * 2 < (size_t)o->cfg.batch_max ? o->limit * 2 : (size_t)o->cfg.batch_max;
-        answer_batch(o, true);
+        answer_batch(r, true);
     } else if (end == STORE_UNKNOWN) {
-        log_error(&log_order, "outcome of a batch is unknown", LOG_ERR(e), LOG_I("requests", o->batch.n));
-        answer_batch(o, false);
+        log_error(&log_order, "outcome of a batch is unknown", LOG_ERR(e), LOG_I("requests", r->batch.n));
+        answer_batch(r, false);
     } else if (data_error(e)) {
-        split(o, e);
+        split(r, e);
     } else if (strcmp(e->code, "NO_CONNECTION") == 0) {
-        refuse_batch(o);
+        refuse_batch(r);
     } else {
-        static struct log_gate gate;
-        int64_t suppressed;
-        if (log_gate_open(&gate, 1000, &suppressed))
-            log_warn(&log_order, "batch is planned anew", LOG_ERR(e), LOG_I("requests", o->batch.n),
-                     LOG_I("suppressed", suppressed));
-        put_back(o);
-        pause_line(o);
+        retry_batch(r, e);
     }
-    order_batch_clear(&o->batch);
+    run_free(r);
     kick(o);
     check_drained(o);
 }
@@ -266,47 +312,57 @@ static void on_batch_end(void *arg, enum store_end end, const struct error *e)
 
 static void on_batch_locked(void *arg, struct order_tx *tx, const struct order_tx_facts *facts)
 {
-    struct order_service *o = arg;
-    if (!order_batch_plan(&o->batch, o->store, facts, clock_shop_us())) {
+    struct run *r = arg;
+    struct order_service *o = r->service;
+    if (!order_batch_plan(&r->batch, o->store, facts, clock_shop_us())) {
         order_tx_abort(tx);
         return;
     }
-    o->batch.writes.outbox_due = !outbox_publishes(o->outbox);
-    order_tx_write(tx, &o->batch.writes);
+    r->batch.writes.outbox_due = !outbox_publishes(o->outbox);
+    order_tx_write(tx, &r->batch.writes);
 }
 
-static void lock_batch(struct order_service *o)
+static void on_batch_committing(void *arg)
 {
-    static const struct order_tx_ops ops = {on_batch_locked, on_batch_end};
-    o->state = ORDER_RUNNING;
-    order_batch_locks(&o->batch);
+    struct run *r = arg;
+    ASSERT(r->service->current == r);
+    r->state = RUN_COMMITTING;
+    r->service->current = NULL;
+    kick(r->service);
+}
+
+static void lock_batch(struct run *r)
+{
+    static const struct order_tx_ops ops = {on_batch_locked, on_batch_committing, on_batch_end};
+    r->state = RUN_OPEN;
+    order_batch_locks(&r->batch);
     int64_t now = clock_mono_us();
-    int64_t left_ms = (o->batch.items[0]->deadline_us - now) / 1000;
-    o->batch_started_us = now;
-    metric_observe(metric_single(&batch_size_def), (double)o->batch.n);
-    for (size_t i = 0; i < o->batch.n; i++)
-        metric_observe_us(metric_single(&wait_time_def), now - o->batch.items[i]->submitted_us);
-    order_tx_lock(o->store, &o->batch.locks, left_ms > 100 ? left_ms : 100, &ops, o);
+    int64_t left_ms = (r->batch.items[0]->deadline_us - now) / 1000;
+    r->started_us = now;
+    metric_observe(metric_single(&batch_size_def), (double)r->batch.n);
+    for (size_t i = 0; i < r->batch.n; i++)
+        metric_observe_us(metric_single(&wait_time_def), now - r->batch.items[i]->submitted_us);
+    order_tx_lock(r->service->store, &r->batch.locks, left_ms > 100 ? left_ms : 100, &ops, r);
 }
 
 static void on_ids(void *arg, const struct error *e);
 
 /* Ids that the batch can use at most are in hand. False while they are being reserved. */
-static bool reserve_ids(struct order_service *o)
+static bool reserve_ids(struct run *r)
 {
+    struct store *s = r->service->store;
     size_t orders = 0, lines = 0;
-    for (size_t i = 0; i < o->batch.n; i++) {
-        orders += o->batch.items[i]->kind == ORDER_ITEM_ORDER;
-        lines += o->batch.items[i]->nlines;
+    for (size_t i = 0; i < r->batch.n; i++) {
+        orders += r->batch.items[i]->kind == ORDER_ITEM_ORDER;
+        lines += r->batch.items[i]->nlines;
     }
-    o->state = ORDER_RESERVE;
-    int64_t deadline_ms = (o->batch.items[0]->deadline_us - clock_mono_us()) / 1000;
+    int64_t deadline_ms = (r->batch.items[0]->deadline_us - clock_mono_us()) / 1000;
     if (deadline_ms < 100)
         deadline_ms = 100;
-    if (store_ids_left(o->store, STORE_ID_ORDER) < orders)
-        store_ids_ensure(o->store, STORE_ID_ORDER, orders, deadline_ms, on_ids, o);
-    else if (store_ids_left(o->store, STORE_ID_ORDER_ITEM) < lines)
-        store_ids_ensure(o->store, STORE_ID_ORDER_ITEM, lines, deadline_ms, on_ids, o);
+    if (store_ids_left(s, STORE_ID_ORDER) < orders)
+        store_ids_ensure(s, STORE_ID_ORDER, orders, deadline_ms, on_ids, r);
+    else if (store_ids_left(s, STORE_ID_ORDER_ITEM) < lines)
+        store_ids_ensure(s, STORE_ID_ORDER_ITEM, lines, deadline_ms, on_ids, r);
     else
         return true;
     return false;
@@ -314,13 +370,13 @@ static bool reserve_ids(struct order_service *o)
 
 static void on_ids(void *arg, const struct error *e)
 {
-    struct order_service *o = arg;
+    struct run *r = arg;
     if (e && e->kind != ERROR_NONE) {
-        on_batch_end(o, STORE_ROLLED_BACK, e);
+        on_batch_end(r, STORE_ROLLED_BACK, e);
         return;
     }
-    if (reserve_ids(o))
-        lock_batch(o);
+    if (reserve_ids(r))
+        lock_batch(r);
 }
 
 /* Answer what waited too long; the line is in order of deadlines but for what was put back. */
@@ -335,38 +391,42 @@ static void expire_line(struct order_service *o)
     }
 }
 
+static bool may_start(const struct order_service *o)
+{
+    return !o->current && o->nruns < RUNS_MAX && !loop_timer_running(o->timer);
+}
+
 static void start_batch(void *arg)
 {
     struct order_service *o = arg;
-    if (o->state != ORDER_IDLE)
+    if (!may_start(o))
         return;
     expire_line(o);
     if (TAILQ_EMPTY(&o->line))
         return;
     size_t n = o->waiting < o->limit ? o->waiting : o->limit;
-    o->batch.items = mem_array(n, sizeof(struct order_item *));
+    struct run *r = run_new(o);
+    r->batch.items = mem_array(n, sizeof(struct order_item *));
     for (size_t i = 0; i < n; i++) {
         struct order_item *it = TAILQ_FIRST(&o->line);
         TAILQ_REMOVE(&o->line, it, link);
-        o->batch.items[o->batch.n++] = it;
+        r->batch.items[r->batch.n++] = it;
     }
     set_waiting(o, o->waiting - n);
-    if (reserve_ids(o))
-        lock_batch(o);
+    if (reserve_ids(r))
+        lock_batch(r);
 }
 
 static void kick(struct order_service *o)
 {
-    if (o->state == ORDER_IDLE && !TAILQ_EMPTY(&o->line))
+    if (may_start(o) && !TAILQ_EMPTY(&o->line))
         loop_defer(o->loop, &o->start_task);
 }
 
+/* The pause is over. */
 static void on_timer(void *arg)
 {
     struct order_service *o = arg;
-    if (o->state != ORDER_PAUSED)
-        return;
-    o->state = ORDER_IDLE;
     expire_line(o);
     kick(o);
     check_drained(o);
@@ -477,6 +537,7 @@ struct order_service *order_service_new(struct loop *l, struct store *s, struct 
     o->outbox = outbox;
     o->cfg = *cfg;
     o->limit = (size_t)cfg->batch_max;
+    TAILQ_INIT(&o->runs);
     TAILQ_INIT(&o->line);
     TAILQ_INIT(&o->answered);
     o->keys = strmap_new();
@@ -491,13 +552,17 @@ size_t order_service_waiting(const struct order_service *o)
     return o->waiting;
 }
 
-/* What never got into a batch certainly was not done, and is told so; the running batch keeps its own end. */
+/* What never got into a batch certainly was not done, and is told so; the running batches keep their own end. */
 static void on_drain_deadline(void *arg)
 {
     struct order_service *o = arg;
     struct order_item *it;
+    struct run *r;
+    size_t running = 0;
+    TAILQ_FOREACH(r, &o->runs, link)
+    running += r->batch.n;
     log_warn(&log_order, "stop does not wait longer for orders", LOG_I("waiting", o->waiting),
-             LOG_I("running", o->batch.n));
+             LOG_I("running", running));
     while ((it = TAILQ_FIRST(&o->line))) {
         TAILQ_REMOVE(&o->line, it, link);
         refuse(o, it, REFUSAL_SERVICE_UNAVAILABLE);
@@ -528,9 +593,12 @@ void order_service_free(struct order_service *o)
     loop_timer_free(o->timer);
     loop_timer_free(o->drain_timer);
     struct order_item *it;
-    for (size_t i = 0; i < o->batch.n; i++)
-        order_item_free(o->batch.items[i]);
-    order_batch_clear(&o->batch);
+    struct run *r;
+    while ((r = TAILQ_FIRST(&o->runs))) {
+        for (size_t i = 0; i < r->batch.n; i++)
+            order_item_free(r->batch.items[i]);
+        run_free(r);
+    }
     while ((it = TAILQ_FIRST(&o->line))) {
         TAILQ_REMOVE(&o->line, it, link);
         order_item_free(it);

@@ -181,6 +181,13 @@ static void on_all_locked(struct store_tx *tx)
     o->ops->on_locked(o->arg, o, &o->facts);
 }
 
+static void on_committing(struct store_tx *tx)
+{
+    struct order_tx *o = of(tx);
+    if (o->ops->on_committing)
+        o->ops->on_committing(o->arg);
+}
+
 static void on_tx_end(struct store_tx *tx, enum store_end end, const struct error *e)
 {
     struct order_tx *o = of(tx);
@@ -193,8 +200,11 @@ static void on_tx_end(struct store_tx *tx, enum store_end end, const struct erro
     mem_free(o);
 }
 
-static const struct store_tx_ops tx_ops = {
-    .lock = queue_locks, .locked = on_all_locked, .end = on_tx_end, .fault_point = "order-written"};
+static const struct store_tx_ops tx_ops = {.lock = queue_locks,
+                                           .locked = on_all_locked,
+                                           .committing = on_committing,
+                                           .end = on_tx_end,
+                                           .fault_point = "order-written"};
 
 struct order_tx *order_tx_lock(struct store *s, const struct order_tx_locks *locks, int64_t deadline_ms,
                                const struct order_tx_ops *ops, void *arg)

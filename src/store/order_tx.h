@@ -133,6 +133,9 @@ struct order_tx_ops {
     /* Everything is locked. Answer now or later in this turn with order_tx_write() or order_tx_abort(),
      * unless on_end comes first. */
     void (*on_locked)(void *arg, struct order_tx *tx, const struct order_tx_facts *facts);
+    /* All rows are written and COMMIT is on its way: another transaction that starts now waits for these locks no longer than
+     * the disk takes. At most once, before on_end; NULL: not wanted. */
+    void (*on_committing)(void *arg);
     /* Once, the last call. error.code is the SQLSTATE when the database refused. */
     void (*on_end)(void *arg, enum store_end end, const struct error *e);
 };

@@ -90,6 +90,8 @@ static void step_done(struct store_tx *tx)
     FAULT_POINT(tx->ops->fault_point);
     move(tx, STORE_TX_COMMITTING);
     pg_tx_commit(tx->pg);
+    if (tx->ops->committing)
+        tx->ops->committing(tx);
 }
 
 /* True if the statement changed what was planned. */

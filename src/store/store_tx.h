@@ -20,8 +20,9 @@ enum store_tx_state {
 
 struct store_tx;
 struct store_tx_ops {
-    void (*lock)(struct store_tx *tx);   /* queue the statements of the first step */
-    void (*locked)(struct store_tx *tx); /* all facts are in */
+    void (*lock)(struct store_tx *tx);       /* queue the statements of the first step */
+    void (*locked)(struct store_tx *tx);     /* all facts are in */
+    void (*committing)(struct store_tx *tx); /* COMMIT is on its way; NULL: not wanted */
     void (*end)(struct store_tx *tx, enum store_end end, const struct error *e);
     const char *fault_point; /* passed when everything is written, before COMMIT */
 };

@@ -9,7 +9,8 @@ struct order_tx {
     const struct order_tx_ops *ops;
     void *arg;
     struct loop_timer *deadline;
-    struct fake_op *op;         /* under way */
+    struct fake_op *op; /* under way */
+    struct loop_task committing;
     bool waiting;               /* for the rows */
     TAILQ_ENTRY(order_tx) link; /* among those that wait */
 
@@ -81,6 +82,7 @@ static void tx_end(struct order_tx *tx, enum store_end end, const struct error *
         if (s->claims.at[i].owner == tx)
             FAKE_REMOVE(&s->claims, i);
     loop_timer_free(tx->deadline);
+    loop_defer_cancel(s->loop, &tx->committing);
     tx->ops->on_end(tx->arg, end, e);
     writes_free(&tx->writes);
     keys_free(tx);
@@ -399,6 +401,13 @@ static void write_orders(struct order_tx *tx)
         fake_user_coupon_find(s, w->uses[i].user_coupon_id)->order_id = w->uses[i].order_id;
 }
 
+static void tell_committing(void *arg)
+{
+    struct order_tx *tx = arg;
+    if (tx->ops->on_committing)
+        tx->ops->on_committing(tx->arg);
+}
+
 static void commit_apply(struct fake_op *op)
 {
     struct order_tx *tx = ((struct tx_op *)op)->tx;
@@ -406,6 +415,8 @@ static void commit_apply(struct fake_op *op)
     const struct order_tx_writes *w = &tx->writes;
     if (tx->aborted || !sales_fit(tx) || !balances_fit(tx) || !uses_fit(tx) || !orders_fit(tx))
         return;
+    if (!s->commits_overlap)
+        tell_committing(tx);
     write_sales(tx);
     write_orders(tx);
     for (size_t i = 0; i < w->nbalances; i++) {
@@ -470,6 +481,9 @@ void order_tx_write(struct order_tx *tx, const struct order_tx_writes *w)
     tx->writes.uses = COPY(w->uses, w->nuses);
     tx->writes.decided = decided;
     start(tx, FAKE_ORDER_COMMIT, commit_apply, commit_answer);
+    tx->committing = (struct loop_task){.run = tell_committing, .arg = tx};
+    if (tx->store->commits_overlap)
+        loop_defer(tx->store->loop, &tx->committing);
 }
 
 void order_tx_abort(struct order_tx *tx)

@@ -671,6 +671,7 @@ static void chaos_round(uint64_t seed)
     bench_orders(b, &cfg);
     struct order_service *nodes[NODES] = {b->orders, order_service_new(b->loop, b->store, b->outbox, &cfg)};
     fake_decide_by(b->store, fate_of, &chaos);
+    b->store->commits_overlap = seed % 2;
     int asked[KEYS] = {0};
     for (int i = 0; i < EVENTS; i++) {
         unsigned k = bench_random(&chaos.state, KEYS);

@@ -6,6 +6,7 @@
 
 Suite *order_plan_suite(void);
 Suite *order_suite(void);
+Suite *order_overlap_suite(void);
 Suite *outbox_suite(void);
 Suite *coupon_issue_plan_suite(void);
 Suite *platform_suite(void);
