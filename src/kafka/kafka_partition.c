@@ -10,9 +10,10 @@
 #include <stdio.h>
 
 enum {
-    /* Full batches that a partition may buffer. Each pause throws away what librdkafka has fetched ahead, up to 10,000 messages. */
+    /* What a partition may buffer: full batches, and messages at least. Each pause throws away what librdkafka has fetched ahead, up to
+     * 10,000 messages, and going on takes it up to half a second: what is left at half must last that long. Bytes bound it too. */
     BUFFER_BATCHES = 20,
-    BUFFER_RECORDS_MIN = 2000,
+    BUFFER_RECORDS_MIN = 20000,
 };
 
 struct kafka_partition *kafka_partition_new(struct kafka_consumer *c, struct kafka_topic *topic,

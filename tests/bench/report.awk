@@ -89,7 +89,7 @@ function curve(   i, d, ms, top, x) {
 }
 END {
     print "<!DOCTYPE html><html lang=\"en\"><meta charset=\"utf-8\"><title>rushd benchmark</title>"
-    print "<style>body{font:14px sans-serif;margin:2em}svg{font:12px sans-serif}td,th{padding:.3em .8em;text-align:right;border-bottom:1px solid #ddd}td:first-child,th:first-child{text-align:left}</style>"
+    print "<style>body{font:14px sans-serif;margin:2em}svg{font:12px sans-serif}figure{display:inline-block;margin:.5em}figure svg{font-size:11px}i{padding:0 .6em;margin:0 .4em}td,th{padding:.3em .8em;text-align:right;border-bottom:1px solid #ddd}td:first-child,th:first-child{text-align:left}</style>"
     print "<h1>rushd benchmark</h1><p>" machine "</p><table><tr><th>case<th>median<th>unit<th>spread %<th>p50 ms<th>p99 ms<th>p99.9 ms<th>CPU us per answer<th>yardstick<th>its rate<th>ratio<th>target<th></tr>"
     print rows "</table>"
     if (n)
@@ -98,5 +98,8 @@ END {
         distribution()
     if (n_curve)
         curve()
+    for (n = 0; scale && (getline row < scale) > 0; n++) # behind its own head
+        if (n)
+            print row
     print "</html>"
 }

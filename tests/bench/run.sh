@@ -2,8 +2,10 @@
 # `make bench`: measures rushd on services of its own (durable settings) beside a yardstick for each case, in the same run.
 #
 #   tests/bench/run.sh SRCDIR BUILDDIR [CASE...]      CASE: http http-pipelined orders-hot orders-spread coupon-redis
-#                                                     coupon-database refuse refuse-first issue first-result status curve overload memory
-#                                                     connections start; default: all
+#                                                     coupon-database refuse refuse-first issue first-result ranking
+#                                                     status curve overload memory connections start; default: these
+#       CASE scale: what an operation costs as the data grows (scale.sh, half an hour and 15 GB; BENCH_SCALE="--quick" and its
+#       other arguments); its curves join the report
 #
 # BENCH_SECONDS (10) per repetition, BENCH_REPEAT (3) repetitions, BENCH_CONNECTIONS (64). The load runs on the same cores as
 # the services and rushd. Kafka is the cluster in rushd's process unless RUSHD_TEST_KAFKA names brokers. Prints one table and
@@ -12,7 +14,7 @@
 set -u
 src=$(cd "$1" && pwd) build=$(cd "$2" && pwd)
 shift 2
-cases=${*:-http http-pipelined orders-hot orders-spread coupon-redis coupon-database refuse refuse-first issue first-result status curve overload memory connections start}
+cases=${*:-http http-pipelined orders-hot orders-spread coupon-redis coupon-database refuse refuse-first issue first-result ranking status curve overload memory connections start}
 seconds=${BENCH_SECONDS:-10} repeat=${BENCH_REPEAT:-3} connections=${BENCH_CONNECTIONS:-64}
 . "$src/tests/support/packages.sh"
 . "$src/tests/support/services.sh"
@@ -291,15 +293,73 @@ case_issue() {
     node_stop
     invariants issue
 }
-# CPU of a decision; the node's start is in it.
-issue_cpu() {
-    awk -v n="$waiting" -v rushd="$(cpu_us "$node_pid")" -v pg=$(($(cpu_tree_us "$pg_pid") - pg_before)) \
+# CPU of each of $waiting operations since the readings before. Of a decision: the node's start is in it.
+issue_cpu() { issue_cpu_since 0; }
+issue_cpu_since() { # RUSHD-BEFORE
+    awk -v n="$waiting" -v rushd=$(($(cpu_us "$node_pid") - $1)) -v pg=$(($(cpu_tree_us "$pg_pid") - pg_before)) \
         -v redis=$(($(cpu_us "$redis_pid") - redis_before)) \
         'BEGIN { if (n > 0) printf "rushd %.0f postgres %.0f redis %.0f", rushd / n, pg / n, redis / n; else print "-" }'
 }
 issue_done() {
     sleep 0.5 # counting is work for the server that is measured
     [ "$(pg_sql -d "$(pg_url bench)" -c "SELECT count(*) FROM coupon_requests WHERE coupon_id = 8 AND outcome IS NOT NULL")" -ge "$1" ]
+}
+
+yard_zincrby() {
+    [ -n "${zincrby_rate:-}" ] && return
+    for i in $(seq "$repeat"); do
+        redis-benchmark -s "$REDIS_SOCKET" --dbnum 1 -c 8 -P 64 -n 2000000 -r 1000 -q ZINCRBY z 1 product:__rand_int__ 2>/dev/null |
+            tr '\r' '\n' | sed -n 's/.*: \([0-9.]*\) requests per second.*/\1/p' | tail -n 1
+        redis-cli -s "$REDIS_SOCKET" -n 1 FLUSHDB >/dev/null
+    done >"$work/zincrby"
+    zincrby_rate=$(median <"$work/zincrby")
+}
+# How far the partitions are counted, together.
+ranking_at() {
+    for p in 0 1 2; do redis-cli -s "$REDIS_SOCKET" GET "product:ranking:offset:product-ranking-topic:$p"; done |
+        awk '{ t += $1 } END { print t + 0 }'
+}
+ranking_is_at() { [ "$(ranking_at)" -ge "$1" ]; }
+ranking_sold() {
+    redis-cli -s "$REDIS_SOCKET" ZRANGE "product:ranking:daily:$(TZ=Asia/Seoul date +%F)" 0 -1 WITHSCORES |
+        awk 'NR % 2 == 0 { t += $1 } END { print t + 0 }'
+}
+# Sales wait in the topic when the consumer joins its group; the rate is from the first that is counted to the last. No more of
+# them than the embedded cluster keeps.
+case_ranking() {
+    yard_zincrby
+    say ranking
+    sales=90000
+    for i in $(seq "$repeat"); do
+        redis-cli -s "$REDIS_SOCKET" FLUSHDB >/dev/null
+        node_start ranking logging.level.root=info
+        bootstrap=${RUSHD_TEST_KAFKA:-$(sed -n 's/.*msg="embedded cluster started" address=\(.*\)/\1/p' "$work/ranking.log")}
+        "$build/tests/bench/kafka_feed" "$bootstrap" product-ranking-topic $sales 1000 $((i * sales)) || exit 1
+        rushd_before=$(cpu_us "$node_pid") pg_before=$(cpu_tree_us "$pg_pid") redis_before=$(cpu_us "$redis_pid")
+        wait_until 60 ranking_is_at 1 || { say "ranking: nothing is counted"; exit 1; }
+        early=$(ranking_sold) from=$(now_us)
+        wait_until 120 ranking_has_sold || { say "ranking: $(ranking_sold) of $sales are counted"; exit 1; }
+        awk -v n=$((sales - early)) -v us=$(($(now_us) - from)) 'BEGIN { printf "%.0f\n", n * 1e6 / us }' >>"$work/ranking"
+        waiting=$sales
+        issue_cpu_since "$rushd_before" >>"$work/ranking-cpu"
+        node_stop
+    done
+    measure_name=ranking m_rate=$(median <"$work/ranking") m_spread=$(spread <"$work/ranking") m_p50=- m_p99=- m_p999=-
+    m_cpu=$(sort -n -k 2 "$work/ranking-cpu" | awk '{ v[NR] = $0 } END { print v[int((NR + 1) / 2)] }')
+    report sales/s "pipelined ZINCRBY" "$zincrby_rate" 0.3
+}
+ranking_has_sold() { [ "$(ranking_sold)" = "$sales" ]; }
+# The curves of another script, with services of its own.
+case_scale() {
+    # shellcheck disable=SC2086
+    sh "$src/tests/bench/scale.sh" "$src" "$build" ${BENCH_SCALE:-} || exit 1
+    scale_page=$build/scale.html
+    sed 's/{"case"/\
+&/g' "$build/scale.json" | sed -n 's/^{"case":"\([^"]*\)","unit":"[^"]*","growth":\([0-9.]*\),"verdict":"\([^"]*\)".*/\1 \2 \3/p' >"$work/scale"
+    while read -r name growth verdict; do
+        case $verdict in WORSE) met=missed ;; -) met=- ;; *) met=met ;; esac
+        echo "growth of $name|times|$growth|-|-|-|$verdict|-|-|-|$met|-|-" >>"$rows"
+    done <"$work/scale"
 }
 
 # Ten times the connections ask for twice what the node did at its peak. The line is short, so that who is refused is seen; a
@@ -398,6 +458,8 @@ for c in $cases; do
         refuse-first) case_refuse_first ;;
         issue) case_issue ;;
         first-result) case_first_result ;;
+        ranking) case_ranking ;;
+        scale) case_scale ;;
         status) case_status ;;
         curve) case_curve ;;
         overload) case_overload ;;
@@ -429,5 +491,5 @@ awk -F'|' -v machine="$machine" 'BEGIN { printf "{\"machine\":\"%s\",\"cases\":[
 /g' | sed "s/,/|/; s/^/latency|$(basename "$f" .json)|/"
     done
 } >"$work/plots"
-awk -F'|' -v machine="$machine" -f "$src/tests/bench/report.awk" "$work/plots" "$rows" >"$build/bench.html"
+awk -F'|' -v machine="$machine" -v scale="${scale_page:-}" -f "$src/tests/bench/report.awk" "$work/plots" "$rows" >"$build/bench.html"
 say "written: $build/bench.json, $build/bench.html"

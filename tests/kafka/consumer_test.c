@@ -9,7 +9,7 @@
 
 enum {
     MANY = 2400,
-    HELD = 5000,
+    HELD = 25000,
     FLOOD = 9000
 };
 
@@ -177,6 +177,12 @@ static bool has_all(void *arg)
            readers[3]->assigned >= 2;
 }
 
+static bool is_held(void *arg)
+{
+    const struct kafka_partition *p = TAILQ_FIRST(&((struct reader *)arg)->consumer->partitions);
+    return p && p->paused;
+}
+
 static bool has_held(void *arg)
 {
     return ((struct reader *)arg)->finished >= HELD;
@@ -194,11 +200,13 @@ static void on_lag(void *arg, const char *topic, int32_t partition, int64_t lag)
 
 static void verify_held(struct bench *b, struct reader *r)
 {
-    bench_turn(b, 1200); /* one batch is kept: the buffer fills, and a statistics report comes */
+    /* One batch is kept: the buffer fills, and a statistics report comes. */
+    ck_assert(loop_run_until(b->loop, is_held, r, 20000));
+    bench_turn(b, 1200);
     const struct kafka_partition *p = TAILQ_FIRST(&r->consumer->partitions);
     ck_assert(p->paused);
-    ck_assert_uint_ge(p->nitems, 2000);
-    ck_assert_uint_lt(p->nitems, 2300);
+    ck_assert_uint_ge(p->nitems, 20000);
+    ck_assert_uint_lt(p->nitems, 20300);
     int64_t lag[1] = {-2};
     kafka_consumer_lag(r->consumer, on_lag, lag);
     ck_assert_int_eq(lag[0], HELD);
@@ -208,7 +216,7 @@ static void verify_held(struct bench *b, struct reader *r)
     bench_turn(b, 50);
     ck_assert_uint_eq(r->nbatches, 1);
     kafka_consumer_pause(r->consumer, false);
-    ck_assert(loop_run_until(b->loop, has_held, r, 10000));
+    ck_assert(loop_run_until(b->loop, has_held, r, 60000));
     ck_assert_int_eq(r->gaps, 0);
     ck_assert_int_eq(reader_times(r, 0, 0, HELD), HELD);
     kafka_consumer_lag(r->consumer, on_lag, lag);
@@ -280,7 +288,7 @@ START_TEST(groups_consume)
     reader_start(readers[4], "flood", 500, 3, "earliest");
     produce_plain(b);
     produce(b, "outcomes", 0, 10, 10);
-    produce(b, "held", 0, HELD, 60);
+    produce(b, "held", 0, HELD, 4); /* all of it fits into a partition of the embedded cluster */
     produce(b, "late", 0, 20, 10);
     produce(b, "late", 1, 20, 10);
     int sent = 0;

@@ -8,7 +8,7 @@
 #include "kafka/kafka_internal.h"
 
 enum {
-    BOOK_MAX = 20000
+    BOOK_MAX = 30000
 };
 
 /* Delivery reports by id. */

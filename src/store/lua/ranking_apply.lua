@@ -8,80 +8,115 @@
 -- but not counted would be lost.
 -- Returns how many sales were new.
 local ndays = tonumber(ARGV[2])
-local DAY, SALE = 7, 5
+local DAY, SALE, MOST = 7, 5, 1000
 local counted = 0
-local ends, sums = {}, {}
 
-local types = {}
 local function refused(key, wanted)
-    if not types[key] then
-        types[key] = redis.call('TYPE', key).ok
-    end
-    return types[key] ~= 'none' and types[key] ~= wanted and redis.error_reply('WRONGTYPE ' .. key .. ' is a ' .. types[key])
+    local is = redis.call('TYPE', key).ok
+    return is ~= 'none' and is ~= wanted and redis.error_reply('WRONGTYPE ' .. key .. ' is a ' .. is)
 end
 
-for i = 3 + ndays * DAY, #ARGV, SALE do
-    local day = 3 + (tonumber(ARGV[i]) - 1) * DAY
-    local name, block = ARGV[day], ARGV[i + 3]
-    local wrong = refused('product:ranking:daily:' .. name, 'zset')
-        or refused('product:ranking:seen:' .. name .. ':' .. (block ~= '' and block or 'orders'), block ~= '' and 'string' or 'set')
-        or refused('product:ranking:seen:' .. name .. ':blocks', 'set')
-    for k = 0, 2 do
-        wrong = wrong or refused('product:ranking:recent3days:' .. ARGV[day + k], 'zset')
-    end
-    if wrong then
-        return wrong
-    end
+-- Keys and sums of each day, made once: a sale costs no text.
+local days = {}
+for d = 1, ndays do
+    local at = 3 + (d - 1) * DAY
+    local seen = 'product:ranking:seen:' .. ARGV[at] .. ':'
+    days[d] = {at = at, seen = seen, orders = seen .. 'orders', blocks = {}, sums = {}, products = {}}
 end
 local wrong = refused(KEYS[1], 'string')
+for i = 3 + ndays * DAY, #ARGV, SALE do
+    local day, block = days[tonumber(ARGV[i])], ARGV[i + 3]
+    if block == '' then
+        day.has_orders = true
+    else
+        local bits = day.blocks[block]
+        if not bits then
+            bits = {}
+            day.blocks[block] = bits
+        end
+        bits[#bits + 1] = i
+    end
+end
+for _, day in ipairs(days) do
+    wrong = wrong or refused('product:ranking:daily:' .. ARGV[day.at], 'zset') or refused(day.seen .. 'blocks', 'set')
+        or day.has_orders and refused(day.orders, 'set')
+    for k = 0, 2 do
+        wrong = wrong or refused('product:ranking:recent3days:' .. ARGV[day.at + k], 'zset')
+    end
+    for block in pairs(day.blocks) do
+        wrong = wrong or refused(day.seen .. block, 'string')
+    end
+end
 if wrong then
     return wrong
 end
 
--- Quantities of a key are added up first: one command per product instead of one per sale.
-local function count(key, ends_at, product, quantity)
-    ends[key] = ends_at
-    local of_key = sums[key]
-    if not of_key then
-        of_key = {}
-        sums[key] = of_key
+local function count(day, i)
+    local product, sums = ARGV[i + 1], day.sums
+    local before = sums[product]
+    if not before then
+        day.products[#day.products + 1] = product
+        before = 0
     end
-    of_key[product] = (of_key[product] or 0) + quantity
+    sums[product] = before + tonumber(ARGV[i + 2])
+    counted = counted + 1
+end
+
+-- The bits of a block in one command, one after the other: a sale that is twice in the call is new once.
+local function count_block(day, block, bits)
+    local any = false
+    for first = 1, #bits, MOST do
+        local commands = {}
+        for k = first, math.min(first + MOST - 1, #bits) do
+            local n = #commands
+            commands[n + 1], commands[n + 2], commands[n + 3], commands[n + 4] = 'SET', 'u1', ARGV[bits[k] + 4], '1'
+        end
+        for k, before in ipairs(redis.call('BITFIELD', day.seen .. block, unpack(commands))) do
+            if before == 0 then
+                any = true
+                count(day, bits[first + k - 1])
+            end
+        end
+    end
+    if any then
+        redis.call('SADD', day.seen .. 'blocks', block)
+        redis.call('EXPIREAT', day.seen .. 'blocks', ARGV[day.at + 6])
+        redis.call('EXPIREAT', day.seen .. block, ARGV[day.at + 6])
+    end
+end
+
+-- Read and written at once: a command costs more than what it does.
+local function add_up(key, ends_at, products, sums)
+    for first = 1, #products, MOST do
+        local last = math.min(first + MOST - 1, #products)
+        local scores, n = {}, 0
+        for k, score in ipairs(redis.call('ZMSCORE', key, unpack(products, first, last))) do
+            local product = products[first + k - 1]
+            scores[n + 1], scores[n + 2] = string.format('%.17g', (tonumber(score or 0) or 0) + sums[product]), product
+            n = n + 2
+        end
+        redis.call('ZADD', key, unpack(scores))
+    end
+    redis.call('EXPIREAT', key, ends_at)
 end
 
 for i = 3 + ndays * DAY, #ARGV, SALE do
-    local day = 3 + (tonumber(ARGV[i]) - 1) * DAY
-    local name = ARGV[day]
-    local product, quantity, block, mark = ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 3], ARGV[i + 4]
-    local seen, new
-    if block ~= '' then
-        seen = 'product:ranking:seen:' .. name .. ':' .. block
-        new = redis.call('SETBIT', seen, mark, 1) == 0
-    else
-        seen = 'product:ranking:seen:' .. name .. ':orders'
-        new = redis.call('SADD', seen, mark) == 1
+    local day = days[tonumber(ARGV[i])]
+    if ARGV[i + 3] == '' and redis.call('SADD', day.orders, ARGV[i + 4]) == 1 then
+        redis.call('EXPIREAT', day.orders, ARGV[day.at + 6])
+        count(day, i)
     end
-    if new then
-        counted = counted + 1
-        if block ~= '' and not ends[seen] then
-            local blocks = 'product:ranking:seen:' .. name .. ':blocks'
-            redis.call('SADD', blocks, block)
-            ends[blocks] = ARGV[day + 6]
-        end
-        ends[seen] = ARGV[day + 6]
-        count('product:ranking:daily:' .. name, ARGV[day + 3], product, quantity)
+end
+for _, day in ipairs(days) do
+    for block, bits in pairs(day.blocks) do
+        count_block(day, block, bits)
+    end
+    if #day.products > 0 then
+        add_up('product:ranking:daily:' .. ARGV[day.at], ARGV[day.at + 3], day.products, day.sums)
         for k = 0, 2 do
-            count('product:ranking:recent3days:' .. ARGV[day + k], ARGV[day + 3 + k], product, quantity)
+            add_up('product:ranking:recent3days:' .. ARGV[day.at + k], ARGV[day.at + 3 + k], day.products, day.sums)
         end
     end
-end
-for key, of_key in pairs(sums) do
-    for product, quantity in pairs(of_key) do
-        redis.call('ZINCRBY', key, string.format('%.0f', quantity), product)
-    end
-end
-for key, ends_at in pairs(ends) do
-    redis.call('EXPIREAT', key, ends_at)
 end
 if ARGV[1] ~= '' then
     local at = tonumber(redis.call('GET', KEYS[1]) or -1) or -1
