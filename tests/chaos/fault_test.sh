@@ -1,5 +1,5 @@
 #!/bin/sh
-# Kills a node at each fault point, starts another one, lets the clients finish, and has the checker judge promises G1-G10. Part of
+# Kills a node at each fault point, or stops it there for ten seconds, starts another one, lets the clients finish, and has the checker judge promises G1-G10. Part of
 # `make check-broker`. Needs a rushd with fault points: $RUSHD_FAULT_BUILD names its build directory, else one is built below
 # this one's.
 #
@@ -28,6 +28,12 @@ platform-answered    8 own
 order-written       20 fixed
 commit-sent         40 own
 order-published    150 fixed
+"
+# Here it is stopped for ten seconds instead, in the middle of a batch and of a drain, while the other serves.
+stops="
+order-written       20
+coupon-taken         6
+coupon-reported      8
 "
 
 PG_BIN=$(packages_postgres_dir)
@@ -75,7 +81,19 @@ killed() {
     relay_now
 }
 
-# One point: kill, recover, judge.
+# The victim goes on where it stopped, long after its transaction and its lease have ended, beside its heir.
+halted() {
+    start victim "$point:$pass:stop"
+    wait_until 15 chaos_stopped victim && ! chaos_gone victim || {
+        echo "# $point was not passed $pass times"
+        return 1
+    }
+    start heir
+    sleep 10
+    process_lives "$SERVICES_DIR/pids/victim" && kill -CONT "$process_pid"
+}
+
+# One point: kill, recover, judge. Or $how = stop: stop, go on, judge.
 play() {
     db=chaos_$number prefix="fault$number-$$."
     node_id=
@@ -87,13 +105,19 @@ play() {
     service_spawn platform TERM "$chaos_bin/platform" "$chaos_platform_port" "$chaos_dir/documents" "$chaos_dir/mode"
     load &
     load_pid=$!
-    killed
-    play_status=$?
-    process_stop "$SERVICES_DIR/pids/victim" KILL 5
-    start heir
+    if [ "$how" = stop ]; then
+        halted
+        play_status=$?
+    else
+        killed
+        play_status=$?
+        process_stop "$SERVICES_DIR/pids/victim" KILL 5
+        start heir
+    fi
     wait "$load_pid" || play_status=1
     check --record "$chaos_dir/record" --platform "$chaos_dir/documents" --wait 30 >"$chaos_dir/check.out" 2>&1 || play_status=1
     [ "$point" != "$replay_after" ] || replayed || play_status=1
+    process_stop "$SERVICES_DIR/pids/victim" TERM 15
     process_stop "$SERVICES_DIR/pids/heir" TERM 15
     process_stop "$SERVICES_DIR/pids/platform" TERM 5
     return $play_status
@@ -167,7 +191,7 @@ chaos_build && rushd=$RUSHD_FAULT_BUILD/src/app/rushd && [ -x "$rushd" ] || {
 port=$(port_find) && chaos_platform_port=$(port_find) && chaos_schema chaos_template "$rushd" "$port" || exit 1
 
 only=${*:-${FAULT_POINTS:-}}
-number=0 status=0
+number=0 status=0 how=kill
 while read -r point pass identity; do
     [ -n "$point" ] || continue
     number=$((number + 1))
@@ -180,6 +204,19 @@ while read -r point pass identity; do
     tap_verdict "$play_verdict" "killed at $point, pass $pass"
 done <<POINTS
 $points
+POINTS
+how=stop identity=own
+while read -r point pass; do
+    [ -n "$point" ] || continue
+    number=$((number + 1))
+    case " $only " in *" $point:stop "* | "  ") ;; *) continue ;; esac
+    play
+    play_verdict=$?
+    [ "$play_verdict" = 0 ] || status=1
+    tell "$play_verdict"
+    tap_verdict "$play_verdict" "stopped at $point, pass $pass"
+done <<POINTS
+$stops
 POINTS
 if [ -z "$only" ] || [ -n "${FAULT_SABOTAGE:-}" ]; then
     sabotage
