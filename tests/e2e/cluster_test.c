@@ -303,7 +303,8 @@ START_TEST(listens_when_ready)
     node_begin(second);
     WAIT_UNTIL(30, get(management, "/actuator/health/liveness")->status == 200);
     flood(items, ASKED, 10);
-    bool shared = node_logged(second, "logger=rushd.node msg=listening"); /* a slow machine: the time was over */
+    bool shared =
+        node_logged(second, "logger=rushd.node msg=listening"); /* a slow machine: the time was over */
     for (size_t i = 0; i < ASKED && !shared; i++)
         expect(200, items[i].answer);
     WAIT_UNTIL(30, node_logged(second, "logger=rushd.node msg=listening"));
