@@ -33,7 +33,6 @@ order-published    150 fixed
 stops="
 order-written       20
 coupon-taken         6
-coupon-reported      8
 "
 
 PG_BIN=$(packages_postgres_dir)
