@@ -13,10 +13,10 @@
 
 #define ID "%" PRId64
 
-#define TAKE_MAX  500 /* members that one script moves: keeps Redis busy for less than ten milliseconds */
+#define TAKE_MAX  500  /* members that one script moves: keeps Redis busy for less than ten milliseconds */
 #define LIST_PAGE 1000 /* lines of one list, about */
-#define BATCH_MAX 200 /* calls of one turn that share a script */
-#define PART_MAX  500 /* the same for members handed in: calls with more go out in parts */
+#define BATCH_MAX 200  /* calls of one turn that share a script */
+#define PART_MAX  500  /* the same for members handed in: calls with more go out in parts */
 
 bool coupon_line_record_parse(struct slice text, struct coupon_line_record *r)
 {

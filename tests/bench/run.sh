@@ -300,7 +300,7 @@ issue_cpu() { issue_cpu_since 0; }
 issue_cpu_since() { # RUSHD-BEFORE
     awk -v n="$waiting" -v rushd=$(($(cpu_us "$node_pid") - $1)) -v pg=$(($(cpu_tree_us "$pg_pid") - pg_before)) \
         -v redis=$(($(cpu_us "$redis_pid") - redis_before)) \
-        'BEGIN { if (n > 0) printf "rushd %.0f postgres %.0f redis %.0f", rushd / n, pg / n, redis / n; else print "-" }'
+        'BEGIN { if (n > 0) printf "rushd %.0f postgres %.0f redis %.0f\n", rushd / n, pg / n, redis / n; else print "-" }'
 }
 issue_done() {
     sleep 0.5 # counting is work for the server that is measured
