@@ -50,9 +50,20 @@ $$;
 CREATE TRIGGER user_coupon_moved AFTER UPDATE OF user_id, coupon_id ON user_coupons
     FOR EACH ROW EXECUTE FUNCTION rushd_user_coupon_moved();
 
+-- A look at the rows of others is worth something only when it sees what was committed a moment ago. (A real foreign key has a
+-- snapshot of its own for that; SQL has not.)
+CREATE FUNCTION rushd_sees_others() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        RAISE feature_not_supported USING MESSAGE = 'rows that others may name are deleted in READ COMMITTED only';
+    END IF;
+END
+$$;
+
 -- Whom a user's coupon names is neither deleted nor renamed.
 CREATE FUNCTION rushd_user_is_named() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    PERFORM rushd_sees_others();
     IF EXISTS (SELECT FROM user_coupons AS uc WHERE uc.user_id = OLD.user_id) THEN
         RAISE foreign_key_violation USING MESSAGE = 'the user holds a coupon',
             SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME, CONSTRAINT = 'user_coupons_user_id_fkey';
@@ -66,6 +77,7 @@ CREATE TRIGGER user_is_named_renamed AFTER UPDATE OF user_id ON users FOR EACH R
 
 CREATE FUNCTION rushd_coupon_is_named() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    PERFORM rushd_sees_others();
     IF EXISTS (SELECT FROM user_coupons AS uc WHERE uc.coupon_id = OLD.coupon_id) THEN
         RAISE foreign_key_violation USING MESSAGE = 'somebody holds the coupon',
             SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME, CONSTRAINT = 'user_coupons_coupon_id_fkey';
@@ -80,6 +92,7 @@ CREATE TRIGGER coupon_is_named_renamed AFTER UPDATE OF coupon_id ON coupons FOR 
 -- After all tables of the command are empty: one command may empty both.
 CREATE FUNCTION rushd_holders_are_left() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    PERFORM rushd_sees_others();
     IF EXISTS (SELECT FROM user_coupons) THEN
         RAISE foreign_key_violation USING MESSAGE = format('user_coupons names rows of %s', TG_TABLE_NAME),
             SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME;

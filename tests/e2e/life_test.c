@@ -29,10 +29,16 @@ static size_t answered_orders_exist(const struct flood_item *items, size_t n)
 
 /* --- stop and death ----------------------------------------------------------------------------------------------------- */
 
+/* What a node had taken, or published to a cluster of its own, comes back so long after its end. */
+#define IMPATIENT                                                                                            \
+    "kafka.producer.delivery.timeout.ms = 2s\n"                                                              \
+    "coupon.queue.lease = 3s\n"                                                                              \
+    "coupon.queue.recheck = 4s\n"
+
 /* SIGTERM in the middle of a flood: what was accepted is done, the rest is refused or not connected, nothing in between. */
 START_TEST(graceful_stop_under_load)
 {
-    struct node *n = node_start("stop", "");
+    struct node *n = node_start("stop", IMPATIENT);
     node_wait_consuming(n);
     int64_t user = users_new(3000, "100"), product = product_new("1", 100000),
             coupon = coupon_new(n, 5000, "1");
@@ -43,8 +49,10 @@ START_TEST(graceful_stop_under_load)
         both[2 * i] = orders[i];
         both[2 * i + 1] = asks[i];
     }
-    if (e2e_mode() == E2E_EMBEDDED)
+    if (e2e_mode() == E2E_EMBEDDED) {
         books_forget_ranking(product);
+        books_forget_order(coupon);
+    }
     node_signal_later(n, SIGTERM, 250);
     flood(both, 3000, 60);
     ck_assert_int_eq(node_wait_end(n, 40), 0);
@@ -72,12 +80,6 @@ START_TEST(graceful_stop_under_load)
 }
 END_TEST
 
-/* What a dead node had taken or published comes back after these times. */
-#define IMPATIENT                                                                                            \
-    "kafka.producer.delivery.timeout.ms = 2s\n"                                                              \
-    "coupon.queue.lease = 3s\n"                                                                              \
-    "coupon.queue.recheck = 4s\n"
-
 /* SIGKILL in the middle of the same, again and again. */
 static void die_under_load(const char *name, const char *extra)
 {
@@ -86,8 +88,10 @@ static void die_under_load(const char *name, const char *extra)
         node_wait_consuming(n);
         int64_t user = users_new(1200, "100"), product = product_new("1", 100000),
                 coupon = coupon_new(n, 300, "1");
-        if (e2e_mode() == E2E_EMBEDDED)
+        if (e2e_mode() == E2E_EMBEDDED) {
             books_forget_ranking(product);
+            books_forget_order(coupon);
+        }
         struct flood_item *both = e2e_keep(calloc(1200, sizeof *both));
         memcpy(both, order_flood(n, user, 600, product, 1), 600 * sizeof *both);
         memcpy(both + 600, coupon_flood(n, coupon, user + 600, 600), 600 * sizeof *both);

@@ -58,6 +58,9 @@ void books_agree(void);
 /* Leave the products with an id from this on out of the comparison of ranking and sales: with the embedded cluster, what a
  * node had not consumed is lost at its end. */
 void books_forget_ranking(int64_t product_id);
+/* Leave the coupon out of the comparison of decisions and tickets: what the embedded cluster loses with its node is published again,
+ * behind others. */
+void books_forget_order(int64_t coupon_id);
 /* Wait until every accepted coupon request is decided and no line holds anybody. */
 void lines_end(int seconds);
 /* The same, then check that every request of a coupon_flood() that was answered 202 has one decision. */

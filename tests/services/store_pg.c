@@ -159,6 +159,12 @@ const char *sql_text(const char *text, ...)
     return value;
 }
 
+void sql_refused(const char *statement)
+{
+    sql("DO $$ BEGIN %s; RAISE 'let through: %s'; EXCEPTION WHEN foreign_key_violation THEN NULL; END $$",
+        statement, statement);
+}
+
 int64_t sql_i64(const char *text, ...)
 {
     va_list ap;

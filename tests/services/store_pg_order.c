@@ -317,6 +317,21 @@ START_TEST(sales_of_a_day_add_up)
 }
 END_TEST
 
+START_TEST(an_order_stays_with_its_lines)
+{
+    struct simple s;
+    struct run r = {.write = &s.writes};
+    simple_init(&s, 100);
+    start(&r, &node, &simple_locks);
+    finish(&r, STORE_COMMITTED);
+    sql_refused("DELETE FROM orders");
+    sql_refused("UPDATE orders SET id = id + 1");
+    sql_refused("DELETE FROM users");
+    sql_refused("DELETE FROM products");
+    sql("UPDATE orders SET status = status; DELETE FROM order_items; DELETE FROM orders");
+}
+END_TEST
+
 START_TEST(an_abort_leaves_nothing)
 {
     struct run r = {0};
@@ -710,9 +725,7 @@ START_TEST(a_closed_pool_refuses)
 }
 END_TEST
 
-/* --- plans
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- plans --- */
 
 START_TEST(hot_statements_use_indexes_and_hot_updates)
 {
@@ -756,6 +769,7 @@ Suite *store_pg_order_suite(void)
 {
     const TTest *const tests[] = {a_batch_writes_every_table,
                                   sales_of_a_day_add_up,
+                                  an_order_stays_with_its_lines,
                                   an_abort_leaves_nothing,
                                   an_abort_later_in_the_turn_is_fine,
                                   an_unplanned_row_count_rolls_back,
