@@ -113,9 +113,13 @@ INSERT INTO balances SELECT g, 1000000000, now() FROM generate_series(1, 100000)
 INSERT INTO user_balance_tx (user_id, tx_type, amount, balance_after) SELECT g, 'DEPOSIT', 1000000000, 1000000000 FROM generate_series(1, 100000) g;
 INSERT INTO products (id, name, category, current_price, stock) SELECT g, 'product ' || g, 'bench', 10, 1000000000 FROM generate_series(1, 1000) g;
 INSERT INTO coupons (coupon_id, name, discount_amount, max_issuance_count, valid_from, valid_to)
-    SELECT g, 'coupon ' || g, 10, CASE WHEN g = 9 OR g > 10 THEN 0 ELSE 1000000 END, now() - interval '1 day', now() + interval '30 days' FROM generate_series(1, 20) g;
+    SELECT g, 'coupon ' || g, 10, CASE WHEN g = 9 OR g BETWEEN 11 AND 20 THEN 0 ELSE 1000000 END, now() - interval '1 day', now() + interval '30 days' FROM generate_series(1, 30) g;
 SQL
 pg_sql -d "$(pg_url bench)" -c 'VACUUM ANALYZE'
+# As in a server that has run for a while: WAL segments are there to be used again. A new one is 16 MB of zeros inside a COMMIT.
+pg_sql -d "$(pg_url postgres)" -c "ALTER SYSTEM SET min_wal_size = '1GB'" -c 'SELECT pg_reload_conf()' >/dev/null
+pg_sql -d "$(pg_url postgres)" -c "DO \$\$ BEGIN FOR i IN 1 .. 60 LOOP
+    PERFORM pg_logical_emit_message(false, 'bench', ''), pg_switch_wal(); END LOOP; END \$\$" -c CHECKPOINT
 
 yard_nginx() {
     [ -n "${nginx_rate:-}" ] && return
@@ -276,25 +280,31 @@ case_status() {
     report requests/s "own HTTP floor" "$own" 0.5
     node_stop
 }
-# 100,000 members wait when the drain begins; the rate is from the first decision to the last.
+# Members of a coupon wait when the drain begins; the rate is from the first decision to the last.
+issue_round() { # issue_round COUPON
+    node_start fill coupon.accept.durability=redis coupon.queue.interval=1h
+    "$build/tests/bench/bench_load" --port "$port" --connections "$connections" --case coupon --coupon "$1" --users 1:100000 --warmup 0 \
+        --seconds 4 >/dev/null
+    node_stop
+    redis-cli -s "$REDIS_SOCKET" DEL "coupon:drain:$1" >/dev/null
+    waiting=$(redis-cli -s "$REDIS_SOCKET" ZCARD "coupon:queue:$1")
+    pg_before=$(cpu_tree_us "$pg_pid") redis_before=$(cpu_us "$redis_pid")
+    node_start issue coupon.queue.window=20000
+    wait_until 120 issue_done "$1" "$waiting" || say "issue: not all were decided in time"
+    pg_sql -d "$(pg_url bench)" -c "SELECT round(count(*) / GREATEST(extract(epoch FROM max(decided_at) - min(decided_at)), 0.001)) FROM coupon_requests WHERE coupon_id = $1" >>"$work/issue"
+    issue_cpu >>"$work/issue-cpu"
+    node_stop
+}
 case_issue() {
     yard_rows decided
     say issue
-    node_start fill coupon.accept.durability=redis coupon.queue.interval=1h
-    "$build/tests/bench/bench_load" --port "$port" --connections "$connections" --case coupon --coupon 8 --users 1:100000 --warmup 0 \
-        --seconds 4 >/dev/null
-    node_stop
-    redis-cli -s "$REDIS_SOCKET" DEL coupon:drain:8 >/dev/null
-    waiting=$(redis-cli -s "$REDIS_SOCKET" ZCARD coupon:queue:8)
-    pg_before=$(cpu_tree_us "$pg_pid") redis_before=$(cpu_us "$redis_pid")
-    node_start issue coupon.queue.window=20000
-    wait_until 120 issue_done "$waiting" || say "issue: not all were decided in time"
-    m_rate=$(pg_sql -d "$(pg_url bench)" -c "SELECT round(count(*) / GREATEST(extract(epoch FROM max(decided_at) - min(decided_at)), 0.001)) FROM coupon_requests WHERE coupon_id = 8")
-    measure_name=issue m_spread=0 m_p50=- m_p99=- m_p999=- m_cpu=$(issue_cpu)
+    for round in $(seq "$repeat"); do issue_round $((20 + round)); done
+    measure_name=issue m_rate=$(median <"$work/issue") m_spread=$(spread <"$work/issue") m_p50=- m_p99=- m_p999=- m_cpu=$(cpu_median issue)
     report decisions/s "unnest INSERT of its rows" "$yard_rate" 0.2
-    node_stop
     invariants issue
 }
+# The line in the middle by rushd's CPU.
+cpu_median() { sort -n -k 2 "$work/$1-cpu" | awk '{ v[NR] = $0 } END { print v[int((NR + 1) / 2)] }'; }
 # CPU of each of $waiting operations since the readings before. Of a decision: the node's start is in it.
 issue_cpu() { issue_cpu_since 0; }
 issue_cpu_since() { # RUSHD-BEFORE
@@ -304,7 +314,7 @@ issue_cpu_since() { # RUSHD-BEFORE
 }
 issue_done() {
     sleep 0.5 # counting is work for the server that is measured
-    [ "$(pg_sql -d "$(pg_url bench)" -c "SELECT count(*) FROM coupon_requests WHERE coupon_id = 8 AND outcome IS NOT NULL")" -ge "$1" ]
+    [ "$(pg_sql -d "$(pg_url bench)" -c "SELECT count(*) FROM coupon_requests WHERE coupon_id = $1 AND outcome IS NOT NULL")" -ge "$2" ]
 }
 
 yard_zincrby() {
@@ -347,7 +357,7 @@ case_ranking() {
         node_stop
     done
     measure_name=ranking m_rate=$(median <"$work/ranking") m_spread=$(spread <"$work/ranking") m_p50=- m_p99=- m_p999=-
-    m_cpu=$(sort -n -k 2 "$work/ranking-cpu" | awk '{ v[NR] = $0 } END { print v[int((NR + 1) / 2)] }')
+    m_cpu=$(cpu_median ranking)
     report sales/s "pipelined ZINCRBY" "$zincrby_rate" 0.3
 }
 ranking_has_sold() { [ "$(ranking_sold)" = "$sales" ]; }
