@@ -5,7 +5,8 @@ UPDATE products SET stock = stock - 1 WHERE id = 20;
 UPDATE product_sales_daily SET quantity = quantity + 1 WHERE product_id = 19;
 UPDATE coupons SET issued_count = issued_count + 1 WHERE coupon_id = 1;
 ALTER TABLE user_coupons DROP CONSTRAINT user_coupons_coupon_id_user_id_key;
-INSERT INTO user_coupons (coupon_id, user_id) SELECT coupon_id, user_id FROM user_coupons ORDER BY user_coupon_id LIMIT 1;
+INSERT INTO user_coupons (coupon_id, user_id) SELECT coupon_id, user_id FROM user_coupons WHERE coupon_id <> 2
+    ORDER BY user_coupon_id LIMIT 1;
 UPDATE user_coupons SET status = 'USED', used_at = now() WHERE user_coupon_id = (SELECT max(user_coupon_id) FROM user_coupons
     WHERE status = 'ISSUED');
 DELETE FROM user_coupons WHERE user_coupon_id = (SELECT min(user_coupon_id) FROM user_coupons WHERE status = 'ISSUED'
