@@ -62,7 +62,7 @@ START_TEST(notifications_and_gaps)
     terminate_all();
     direct("NOTIFY orders, 'missed'");
     ck_assert(loop_run_until(loop, has_gap, &x, 5000)); /* what was missed must be read anew */
-    x.notes = 0; /* the session may have heard it before it ended */
+    x.notes = 0;                                        /* the session may have heard it before it ended */
     direct("NOTIFY orders, 'after'");
     ck_assert(loop_run_until(loop, has_note, &x, 3000));
     ck_assert_str_eq(x.last, "orders:after");
