@@ -25,6 +25,10 @@ struct conf_pair {
     const char *key, *value;
 };
 
+/* The mock cluster goes through all message sets that it keeps of a partition, some megabytes, for each fetch: few large ones,
+ * not compressed, cost a tenth of many small ones. */
+#define EMBEDDED_BATCH_BYTES (128 * 1024)
+
 static bool conf_set_all(rd_kafka_conf_t *conf, const struct conf_pair *pairs, struct error *e)
 {
     for (; pairs->key; pairs++)
@@ -88,6 +92,7 @@ rd_kafka_conf_t *kafka_conf_producer(const struct kafka_producer_config *cfg, st
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     bool all = strcmp(cfg->acks, "all") == 0 || strcmp(cfg->acks, "-1") == 0;
+    bool embedded = cfg->common->embedded;
     const struct conf_pair pairs[] = {
         {"client.id", cfg->common->client_id},
         {"acks", cfg->acks},
@@ -97,13 +102,16 @@ rd_kafka_conf_t *kafka_conf_producer(const struct kafka_producer_config *cfg, st
          * the first for the moment; the first can never follow, and the library counts it as delivered, for the second was. */
         {"max.in.flight.requests.per.connection", "1"},
         {"partitioner", "murmur2_random"}, /* Java's: the same key goes to the same partition */
-        {"compression.codec", cfg->compression},
+        {"compression.codec", embedded ? "none" : cfg->compression},
         {NULL, NULL},
     };
+    int64_t batch_size = cfg->batch_size;
+    if (embedded && batch_size < EMBEDDED_BATCH_BYTES)
+        batch_size = EMBEDDED_BATCH_BYTES;
     int64_t kbytes = cfg->buffer_memory / 1024;
     bool ok = conf_common(conf, cfg->common, e) && conf_set_all(conf, pairs, e) &&
               (cfg->retries < 0 || conf_set_int(conf, "retries", cfg->retries, e)) &&
-              conf_set_int(conf, "batch.size", cfg->batch_size, e) &&
+              conf_set_int(conf, "batch.size", batch_size, e) &&
               conf_set_int(conf, "linger.ms", cfg->linger_ms, e) &&
               conf_set_int(conf, "queue.buffering.max.kbytes", kbytes > 0 ? kbytes : 1, e) &&
               conf_set_int(conf, "queue.buffering.max.messages", KAFKA_PRODUCER_MAX_MESSAGES, e) &&

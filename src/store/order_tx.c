@@ -164,9 +164,10 @@ static void queue_locks(struct store_tx *tx)
         store_tx_read(tx, &st_claim, &o->keys.params, on_claims);
         store_tx_read(tx, &st_answers, &o->keys.params, on_answers);
     }
+    /* Before anything that may wait for the transaction ahead: users are not locked. */
+    store_tx_read(tx, &st_users, &o->users.params, on_users);
     if (o->products.n > 0)
         store_tx_read(tx, &st_products, &o->products.params, on_products);
-    store_tx_read(tx, &st_users, &o->users.params, on_users);
     store_tx_read(tx, &st_balances, &o->users.params, on_balances);
     if (o->user_coupons.n > 0)
         store_tx_read(tx, &st_user_coupons, &o->user_coupons.params, on_user_coupons);
