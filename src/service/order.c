@@ -206,9 +206,17 @@ static void answer_batch(struct run *r, bool committed)
         struct order_item *it = r->batch.items[i];
         if (!committed && it->effect)
             order_item_refuse(it, &(struct refusal){.code = REFUSAL_OUTCOME_UNKNOWN});
-        else if (committed && it->effect && it->kind == ORDER_ITEM_ORDER)
-            outbox_publish(o->outbox, it->order_id, buf_slice(&it->payload), it->request_id);
         answer(o, it);
+    }
+}
+
+static void publish_batch(const struct run *r)
+{
+    const char **request_ids = r->batch.request_ids;
+    for (size_t i = 0; i < r->batch.writes.noutbox; i++) {
+        const struct order_tx_outbox *row = &r->batch.writes.outbox[i];
+        outbox_publish(r->service->outbox, row->order_id, row->orders, slice_of(row->payload), request_ids);
+        request_ids += row->orders;
     }
 }
 
@@ -293,6 +301,7 @@ static void on_batch_end(void *arg, enum store_end end, const struct error *e)
         o->failures = 0;
         o->limit = o->limit * 2 < (size_t)o->cfg.batch_max ? o->limit * 2 : (size_t)o->cfg.batch_max;
         answer_batch(r, true);
+        publish_batch(r); /* behind the answers, for which somebody waits */
     } else if (end == STORE_UNKNOWN) {
         log_error(&log_order, "outcome of a batch is unknown", LOG_ERR(e), LOG_I("requests", r->batch.n));
         answer_batch(r, false);

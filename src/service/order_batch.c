@@ -19,7 +19,6 @@ void order_item_reset(struct order_item *it)
     it->retry_after_s = 0;
     it->effect = it->remember = false;
     buf_clear(&it->body);
-    buf_clear(&it->payload);
 }
 
 void order_item_free(struct order_item *it)
@@ -30,7 +29,6 @@ void order_item_free(struct order_item *it)
     mem_free(it->request_id);
     mem_free(it->line_ids);
     buf_free(&it->body);
-    buf_free(&it->payload);
     mem_free(it);
 }
 
@@ -119,7 +117,9 @@ static void take_ids(struct order_item *it, struct store *s)
         it->line_ids[i] = store_ids_take(s, STORE_ID_ORDER_ITEM);
 }
 
-static void print_order(struct order_item *it, const struct order_plan *plan, int64_t now_us)
+/* The answer to an accepted order, and its line in the outbox. */
+static void print_order(struct order_item *it, const struct order_plan *plan, int64_t now_us,
+                        struct buf *payload)
 {
     struct answer_order_item *answers = mem_array(it->nlines, sizeof *answers);
     struct msg_order_item *events = mem_array(it->nlines, sizeof *events);
@@ -158,7 +158,7 @@ static void print_order(struct order_item *it, const struct order_plan *plan, in
         .items = events,
         .nitems = it->nlines,
     };
-    msg_order_print_outbox(&it->payload, &event);
+    msg_order_print_outbox(payload, &event);
     mem_free(answers);
     mem_free(events);
 }
@@ -175,7 +175,6 @@ static void decide_order(struct order_batch *b, struct store *s, struct order_it
     it->content_type = "application/json";
     it->effect = true;
     take_ids(it, s);
-    print_order(it, b->plan, b->now_us);
 }
 
 static void decide_charge(struct order_batch *b, struct order_item *it, bool *created)
@@ -195,19 +194,38 @@ static void decide_charge(struct order_batch *b, struct order_item *it, bool *cr
 /* Room for the rows of the batch at their largest. */
 struct rows {
     struct order_tx_order *orders;
+    const char **request_ids;
+    struct order_tx_outbox *outbox;
+    struct buf *payloads;
     struct order_tx_line *lines;
     struct order_tx_ledger *ledger;
     struct order_tx_use *uses;
     struct order_tx_decided *decided;
-    size_t norders, nlines, nledger, nuses, ndecided;
+    size_t norders, noutbox, nlines, nledger, nuses, ndecided;
 };
 
-static void add_order_rows(struct rows *r, const struct order_plan *plan, struct order_item *it)
+/* Where the next order goes in the outbox: into the last row as long as ids follow each other. */
+static struct buf *outbox_line(struct rows *r, int64_t order_id)
+{
+    struct order_tx_outbox *last = r->noutbox ? &r->outbox[r->noutbox - 1] : NULL;
+    if (!last || last->order_id + (int64_t)last->orders != order_id) {
+        last = &r->outbox[r->noutbox++];
+        *last = (struct order_tx_outbox){.order_id = order_id};
+    }
+    struct buf *payload = &r->payloads[r->noutbox - 1];
+    if (last->orders++)
+        buf_putc(payload, '\n');
+    return payload;
+}
+
+static void add_order_rows(struct rows *r, const struct order_batch *b, struct order_item *it)
 {
     const struct order_plan_verdict *v = &it->verdict;
-    r->orders[r->norders++] =
-        (struct order_tx_order){it->order_id,  it->user_id, it->user_coupon_id,   v->total,
-                                v->discounted, v->discount, buf_str(&it->payload)};
+    const struct order_plan *plan = b->plan;
+    print_order(it, plan, b->now_us, outbox_line(r, it->order_id));
+    r->request_ids[r->norders] = it->request_id;
+    r->orders[r->norders++] = (struct order_tx_order){it->order_id, it->user_id,   it->user_coupon_id,
+                                                      v->total,     v->discounted, v->discount};
     for (size_t i = 0; i < it->nlines; i++) {
         const struct order_tx_product *p = order_plan_product(plan, it->lines[i].product_id);
         r->lines[r->nlines++] = (struct order_tx_line){it->line_ids[i],
@@ -245,6 +263,9 @@ static struct rows rows_new(const struct order_batch *b)
         nlines += b->items[i]->nlines;
     return (struct rows){
         .orders = mem_array(b->n, sizeof(struct order_tx_order)),
+        .request_ids = mem_array(b->n, sizeof(char *)),
+        .outbox = mem_array(b->n, sizeof(struct order_tx_outbox)),
+        .payloads = mem_array(b->n, sizeof(struct buf)),
         .lines = mem_array(nlines, sizeof(struct order_tx_line)),
         .ledger = mem_array(2 * b->n, sizeof(struct order_tx_ledger)),
         .uses = mem_array(b->n, sizeof(struct order_tx_use)),
@@ -270,17 +291,23 @@ bool order_batch_plan(struct order_batch *b, struct store *s, const struct order
         else
             decide_charge(b, it, &created);
         if (it->effect && it->kind == ORDER_ITEM_ORDER)
-            add_order_rows(&r, b->plan, it);
+            add_order_rows(&r, b, it);
         else if (it->effect)
             add_charge_rows(&r, it, created);
         it->remember = it->key != NULL;
         if (it->remember)
             add_decided(&r, it);
     }
+    for (size_t i = 0; i < r.noutbox; i++)
+        r.outbox[i].payload = buf_str(&r.payloads[i]);
+    b->request_ids = r.request_ids;
+    b->payloads = r.payloads;
     b->writes = (struct order_tx_writes){
         .at_us = now_us,
         .orders = r.orders,
         .norders = r.norders,
+        .outbox = r.outbox,
+        .noutbox = r.noutbox,
         .lines = r.lines,
         .nlines = r.nlines,
         .ledger = r.ledger,
@@ -301,6 +328,11 @@ void order_batch_clear(struct order_batch *b)
     mem_free((void *)b->locks.user_ids);
     mem_free((void *)b->locks.user_coupon_ids);
     mem_free((void *)b->locks.keys);
+    for (size_t i = 0; i < b->writes.noutbox; i++)
+        buf_free(&b->payloads[i]);
+    mem_free(b->payloads);
+    mem_free(b->request_ids);
+    mem_free((void *)b->writes.outbox);
     mem_free((void *)b->writes.orders);
     mem_free((void *)b->writes.lines);
     mem_free((void *)b->writes.ledger);

@@ -36,7 +36,6 @@ struct order_item {
     struct order_plan_verdict verdict;
     int64_t order_id;
     int64_t *line_ids;
-    struct buf payload; /* outbox row */
 };
 TAILQ_HEAD(order_items, order_item);
 
@@ -55,6 +54,8 @@ struct order_batch {
     int64_t now_us;
     struct order_tx_locks locks;
     struct order_tx_writes writes;
+    const char **request_ids; /* of writes.orders, for their messages */
+    struct buf *payloads;     /* of writes.outbox */
 };
 /* Collect what the items touch: sorted, distinct. */
 void order_batch_locks(struct order_batch *b);

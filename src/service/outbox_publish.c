@@ -1,17 +1,17 @@
 /* From a committed order to its topics.
  *
- *   publish   the order becomes a flight and joins the line of those to send
+ *   publish   a row becomes a parcel, each of its orders a flight that joins the line of those to send
  *   pump      at once, but not again for some milliseconds, so that orders of several batches share Kafka's
  *             requests (nobody waits for an event, and the row is durable): OrderCompleted, one ProductRanking
  *             per product, DataPlatform. A part of the line at a time, so that answers go out in between; stops
  *             while the sink is full
- *   reports   all good: the row's id joins those to delete; a permanent failure parks the row; anything else
- *             leaves the row to the relay, whose next claim publishes it again with the same ids (consumers
- *             know them)
+ *   reports   all of the row's orders good: its id joins those to delete; a permanent failure parks the row,
+ *             when nothing else is to be tried again; anything else leaves the row to the relay, whose next
+ *             claim publishes all of it again with the same ids (consumers know them)
  *   delete    by 500, or each second, never inside an order's transaction
  *   relay     each second claims rows that are due: of a node that died, of failed reports, of a full sink
  *
- * A flight lives until its last report is in, so a report's argument is always alive. */
+ * A flight lives until its last report is in, so a report's argument is always alive; a parcel as long as one of its flights. */
 #include "service/outbox_publish.h"
 
 #include <stdio.h>
@@ -29,7 +29,7 @@ LOG_DEFINE(log_outbox, "rushd.outbox");
 
 #define ORDER_TOPICS  3 /* EVENT_ORDER_COMPLETED .. EVENT_DATA_PLATFORM */
 #define DELETE_BATCH  500
-#define CLAIM_BATCH   500
+#define CLAIM_BATCH   500   /* orders */
 #define CLAIM_BASE_MS 30000 /* well above the delivery time-out: by then a living node has its reports */
 #define CLAIM_MAX_MS  600000
 #define STATE_TICKS   5  /* seconds between readings of the table's state */
@@ -37,9 +37,23 @@ LOG_DEFINE(log_outbox, "rushd.outbox");
 #define PUMP_FLIGHTS  32 /* sent at a time */
 #define RETRY_SEND_MS 20
 
+/* A row on its way. */
+struct parcel {
+    struct outbox_publisher *publisher;
+    int64_t id;                      /* the row's name: its first order */
+    size_t flying;                   /* orders that are not finished */
+    size_t topic_left[ORDER_TOPICS]; /* orders with messages of the topic without a good report */
+    bool retry;                      /* leave the row to the relay */
+    bool parked;
+    bool relayed; /* claimed by the relay, not just committed here */
+    char park_reason[400];
+};
+
+/* An order of it. */
 struct flight {
     TAILQ_ENTRY(flight) link; /* in the line to send */
-    struct outbox_publisher *publisher;
+    LIST_ENTRY(flight) all;
+    struct parcel *parcel;
     int64_t order_id;
     struct buf payload; /* until parsed */
     char *request_id;
@@ -53,9 +67,6 @@ struct flight {
     size_t outstanding;              /* reports to come */
     size_t topic_left[ORDER_TOPICS]; /* messages of the topic without a good report */
     int published;                   /* bits of finished topics */
-    bool failed;                     /* leave the row to the relay */
-    bool relayed;                    /* claimed by the relay, not just committed here */
-    char park_reason[200];
 };
 TAILQ_HEAD(flights, flight);
 
@@ -69,7 +80,9 @@ struct outbox_publisher {
     struct store *store;
     struct event_sink sink;
     struct outbox_publisher_config cfg;
-    struct map *flights; /* by order id */
+    struct map *parcels; /* by the row's name */
+    LIST_HEAD(, flight) flights;
+    size_t flying; /* how many they are */
     struct flights to_send;
     struct id_list done; /* rows to delete */
     struct id_list deleting;
@@ -92,9 +105,10 @@ static const struct metric_def events_def = {.name = "rushd.outbox.events",
                                              .labels = {"outcome"}};
 static const struct metric_def relayed_def = {
     .name = "rushd.outbox.relayed", .type = METRIC_COUNTER, .help = "Orders that the relay published again."};
-static const struct metric_def rows_def = {.name = "rushd.outbox.rows",
-                                           .type = METRIC_GAUGE,
-                                           .help = "Rows of the outbox (10,000 stands for more)."};
+static const struct metric_def rows_def = {
+    .name = "rushd.outbox.rows",
+    .type = METRIC_GAUGE,
+    .help = "Rows of the outbox, each with the orders of a transaction (10,000 stands for more)."};
 static const struct metric_def parked_def = {
     .name = "rushd.outbox.parked", .type = METRIC_GAUGE, .help = "Rows with a permanent publish error."};
 static const struct metric_def oldest_def = {.name = "rushd.outbox.oldest.age",
@@ -118,7 +132,7 @@ static void id_list_add(struct id_list *l, int64_t id)
 
 static void check_drained(struct outbox_publisher *p)
 {
-    if (!p->drained || map_len(p->flights) || p->done.len || p->delete_running)
+    if (!p->drained || p->flying || p->done.len || p->delete_running)
         return;
     void (*drained)(void *arg) = p->drained;
     p->drained = NULL;
@@ -157,6 +171,7 @@ static void delete_done(struct outbox_publisher *p)
 
 static void flight_free(struct flight *f)
 {
+    LIST_REMOVE(f, all);
     buf_free(&f->payload);
     if (f->parsed)
         msg_order_free(&f->order);
@@ -171,42 +186,63 @@ static void on_ignored(void *arg, const struct error *e)
         log_warn(&log_outbox, "mark of an outbox row failed", LOG_ERR(e));
 }
 
-static void finish(struct flight *f)
+static void finish_parcel(struct parcel *c)
 {
-    struct outbox_publisher *p = f->publisher;
-    map_del(p->flights, f->order_id);
-    if (*f->park_reason) {
-        log_error(&log_outbox, "order cannot be published", LOG_I("order_id", f->order_id),
-                  LOG_S("error", f->park_reason));
-        outbox_park(p->store, f->order_id, f->park_reason, on_ignored, NULL);
-    } else if (!f->failed) {
-        id_list_add(&p->done, f->order_id);
+    struct outbox_publisher *p = c->publisher;
+    map_del(p->parcels, c->id);
+    if (c->parked && !c->retry) {
+        outbox_park(p->store, c->id, c->park_reason, on_ignored, NULL);
+    } else if (!c->retry) {
+        id_list_add(&p->done, c->id);
         if (p->done.len >= DELETE_BATCH)
             delete_done(p);
     }
+    mem_free(c);
+}
+
+static void finish(struct flight *f)
+{
+    struct parcel *c = f->parcel;
+    struct outbox_publisher *p = c->publisher;
     flight_free(f);
+    p->flying--;
+    if (--c->flying == 0)
+        finish_parcel(c);
     check_drained(p);
 }
 
 static void give_up(struct flight *f, const struct error *e)
 {
-    f->failed = true;
-    if (e->kind == ERROR_PERMANENT)
-        str_copy(f->park_reason, sizeof f->park_reason, e->text);
+    struct parcel *c = f->parcel;
+    if (e->kind != ERROR_PERMANENT) {
+        c->retry = true;
+        return;
+    }
+    log_error(&log_outbox, "order cannot be published", LOG_I("order_id", f->order_id), LOG_ERR(e));
+    if (!c->parked)
+        snprintf(c->park_reason, sizeof c->park_reason, "order %lld: %s", (long long)f->order_id, e->text);
+    c->parked = true;
+}
+
+/* All messages of an order to a topic are reported good. */
+static void topic_done(struct flight *f, int topic)
+{
+    struct parcel *c = f->parcel;
+    struct outbox_publisher *p = c->publisher;
+    f->published |= 1 << topic;
+    if (--c->topic_left[topic] == 0 && p->cfg.per_topic_marks)
+        outbox_mark(p->store, c->id, 1 << topic, on_ignored, NULL);
 }
 
 static void on_report(void *arg, uint64_t topic, enum event_report report, const struct error *e)
 {
     struct flight *f = arg;
-    struct outbox_publisher *p = f->publisher;
+    struct outbox_publisher *p = f->parcel->publisher;
     f->outstanding--;
     if (report == EVENT_DELIVERED) {
         count_event("delivered");
-        if (--f->topic_left[topic] == 0) {
-            f->published |= 1 << topic;
-            if (p->cfg.per_topic_marks)
-                outbox_mark(p->store, f->order_id, 1 << topic, on_ignored, NULL);
-        }
+        if (--f->topic_left[topic] == 0)
+            topic_done(f, (int)topic);
     } else {
         count_event(report == EVENT_NOT_DELIVERED ? "failed" : "unknown");
         give_up(f, e);
@@ -232,14 +268,14 @@ static bool parse(struct flight *f)
     f->nproducts = msg_order_products(&f->order, f->products);
     f->topic_left[EVENT_ORDER_COMPLETED] = f->topic_left[EVENT_DATA_PLATFORM] = 1;
     f->topic_left[EVENT_PRODUCT_RANKING] = f->nproducts;
-    if (!f->nproducts) /* nothing to tell */
-        f->published |= 1 << EVENT_PRODUCT_RANKING;
+    if (!f->nproducts && !(f->published & (1 << EVENT_PRODUCT_RANKING))) /* nothing to tell */
+        topic_done(f, EVENT_PRODUCT_RANKING);
     return true;
 }
 
 static bool send_message(struct flight *f, struct error *e)
 {
-    struct outbox_publisher *p = f->publisher;
+    struct outbox_publisher *p = f->parcel->publisher;
     struct buf *value = &p->value;
     buf_clear(value);
     int64_t key_id = f->order_id;
@@ -274,7 +310,7 @@ static bool next_message(struct flight *f)
 /* Send what is left of a flight. False when the sink wants to be asked later. */
 static bool send_flight(struct flight *f)
 {
-    struct outbox_publisher *p = f->publisher;
+    struct outbox_publisher *p = f->parcel->publisher;
     bool more = parse(f);
     while (more && (f->published & (1 << f->topic)))
         more = next_message(f);
@@ -288,7 +324,7 @@ static bool send_flight(struct flight *f)
             give_up(f, &e);
             break;
         }
-        FAULT_POINT(f->relayed ? "relay-batch" : "order-published");
+        FAULT_POINT(f->parcel->relayed ? "relay-batch" : "order-published");
         f->outstanding++;
         more = next_message(f);
     }
@@ -318,20 +354,46 @@ static void pump(void *arg)
     }
 }
 
-static void publish(struct outbox_publisher *p, int64_t order_id, struct slice payload,
-                    const char *request_id, int published, bool relayed)
+static void flight_new(struct parcel *c, int64_t order_id, struct slice payload, int published,
+                       const char *request_id)
 {
-    if (map_get(p->flights, order_id) || map_len(p->flights) >= (size_t)p->cfg.max_in_flight)
-        return; /* the relay has it */
+    struct outbox_publisher *p = c->publisher;
     struct flight *f = mem_zalloc(sizeof *f);
-    f->publisher = p;
+    f->parcel = c;
     f->order_id = order_id;
     f->published = published;
-    f->relayed = relayed;
     f->request_id = request_id ? mem_strdup(request_id) : NULL;
     buf_put_slice(&f->payload, payload);
-    map_put(p->flights, order_id, f);
     TAILQ_INSERT_TAIL(&p->to_send, f, link);
+    LIST_INSERT_HEAD(&p->flights, f, all);
+    p->flying++;
+}
+
+/* The next line of a payload; an empty one when there are too few. */
+static struct slice next_line(struct slice *payload)
+{
+    const char *end = payload->n ? memchr(payload->p, '\n', payload->n) : NULL;
+    size_t n = end ? (size_t)(end - payload->p) : payload->n;
+    struct slice line = {payload->p, n};
+    payload->p += n + (end != NULL);
+    payload->n -= n + (end != NULL);
+    return line;
+}
+
+static void publish(struct outbox_publisher *p, const struct outbox_row *row, const char *const *request_ids,
+                    bool relayed)
+{
+    if (map_get(p->parcels, row->order_id) || p->flying >= (size_t)p->cfg.max_in_flight)
+        return; /* the relay has it */
+    struct parcel *c = mem_zalloc(sizeof *c);
+    *c = (struct parcel){.publisher = p, .id = row->order_id, .flying = row->orders, .relayed = relayed};
+    for (int t = 0; t < ORDER_TOPICS; t++)
+        c->topic_left[t] = row->orders;
+    map_put(p->parcels, c->id, c);
+    struct slice payload = {row->payload, row->size};
+    for (size_t i = 0; i < row->orders; i++) /* what follows the last line makes that one unreadable */
+        flight_new(c, c->id + (int64_t)i, i + 1 < row->orders ? next_line(&payload) : payload, row->published,
+                   request_ids ? request_ids[i] : NULL);
     int64_t wait_ms = GATHER_MS - (clock_mono_us() - p->pumped_us) / 1000;
     if (wait_ms <= 0)
         loop_defer(p->loop, &p->pump_task);
@@ -344,12 +406,13 @@ bool outbox_publishes(const struct outbox_publisher *p)
     return !p->cfg.per_topic_marks || p->relay_run;
 }
 
-void outbox_publish(struct outbox_publisher *p, int64_t order_id, struct slice payload,
-                    const char *request_id)
+void outbox_publish(struct outbox_publisher *p, int64_t order_id, size_t orders, struct slice payload,
+                    const char *const *request_ids)
 {
-    if (!outbox_publishes(p))
-        return;
-    publish(p, order_id, payload, request_id, 0, false);
+    const struct outbox_row row = {
+        .order_id = order_id, .orders = orders, .payload = payload.p, .size = payload.n};
+    if (outbox_publishes(p))
+        publish(p, &row, request_ids, false);
 }
 
 /* --- relay --- */
@@ -373,28 +436,29 @@ static void on_claimed(void *arg, const struct outbox_row *rows, size_t n, const
     }
     if (!p->relay_run) /* no longer ours to relay: the rows are due again for whoever does */
         return;
-    for (size_t i = 0; i < n; i++)
-        publish(p, rows[i].order_id, (struct slice){rows[i].payload, rows[i].size}, NULL, rows[i].published,
-                true);
-    if (n) {
-        metric_add(metric_single(&relayed_def), (double)n);
-        log_info(&log_outbox, "orders of the outbox are published again", LOG_I("orders", n));
+    size_t orders = 0;
+    for (size_t i = 0; i < n; i++) {
+        publish(p, &rows[i], NULL, true);
+        orders += rows[i].orders;
     }
-    if (n == CLAIM_BATCH)
+    if (n) {
+        metric_add(metric_single(&relayed_def), (double)orders);
+        log_info(&log_outbox, "orders of the outbox are published again", LOG_I("orders", orders));
+    }
+    if (orders >= CLAIM_BATCH)
         claim(p);
 }
 
 /* Rows that this node still works on must not be claimed. */
 static void claim(struct outbox_publisher *p)
 {
-    size_t flying = map_len(p->flights);
-    if (!p->relay_run || p->claiming || flying * 2 > (size_t)p->cfg.max_in_flight)
+    if (!p->relay_run || p->claiming || p->flying * 2 > (size_t)p->cfg.max_in_flight)
         return;
     struct id_list skip = {0};
     size_t pos = 0;
     int64_t id;
     void *value;
-    while (map_next(p->flights, &pos, &id, &value))
+    while (map_next(p->parcels, &pos, &id, &value))
         id_list_add(&skip, id);
     for (size_t i = 0; i < p->done.len; i++)
         id_list_add(&skip, p->done.ids[i]);
@@ -440,7 +504,8 @@ struct outbox_publisher *outbox_publisher_new(struct loop *l, struct store *s, s
     p->store = s;
     p->sink = sink;
     p->cfg = *cfg;
-    p->flights = map_new();
+    p->parcels = map_new();
+    LIST_INIT(&p->flights);
     p->pumped_us = clock_mono_us() - GATHER_MS * 1000;
     TAILQ_INIT(&p->to_send);
     p->pump_task = (struct loop_task){.run = pump, .arg = p};
@@ -457,7 +522,7 @@ void outbox_relay_run(struct outbox_publisher *p, bool run)
 
 size_t outbox_in_flight(const struct outbox_publisher *p)
 {
-    return map_len(p->flights);
+    return p->flying;
 }
 
 int64_t outbox_oldest_age_ms(const struct outbox_publisher *p)
@@ -470,7 +535,7 @@ static void on_drain_deadline(void *arg)
 {
     struct outbox_publisher *p = arg;
     log_warn(&log_outbox, "stop does not wait longer for delivery reports; the outbox keeps the orders",
-             LOG_I("orders", map_len(p->flights)));
+             LOG_I("orders", p->flying));
     void (*drained)(void *arg) = p->drained;
     p->drained = NULL;
     if (drained)
@@ -510,9 +575,12 @@ void outbox_publisher_free(struct outbox_publisher *p)
     size_t pos = 0;
     int64_t id;
     void *value;
-    while (map_next(p->flights, &pos, &id, &value))
-        flight_free(value);
-    map_free(p->flights);
+    struct flight *f;
+    while ((f = LIST_FIRST(&p->flights)))
+        flight_free(f);
+    while (map_next(p->parcels, &pos, &id, &value))
+        mem_free(value);
+    map_free(p->parcels);
     mem_free(p->done.ids);
     mem_free(p->deleting.ids);
     buf_free(&p->value);

@@ -1,9 +1,9 @@
 /* Committed orders to their topics, and the relay for what was left behind (guarantees G6).
  *
  * One OrderCompleted, one ProductRanking per distinct product, one DataPlatform message per order. When every
- * report of an order is good its outbox row is deleted, in batches. A failed or unknown report leaves the row
- * to the relay, which claims rows that are due each second and publishes them again. A permanent error parks
- * the row and raises a metric. */
+ * report of a row's orders is good the row is deleted, in batches. A failed or unknown report leaves the row
+ * to the relay, which claims rows that are due each second and publishes them again. When nothing but permanent
+ * errors are left the row is parked, which raises a metric. */
 #ifndef RUSHD_SERVICE_OUTBOX_PUBLISH_H
 #define RUSHD_SERVICE_OUTBOX_PUBLISH_H
 
@@ -25,10 +25,10 @@ struct outbox_publisher *outbox_publisher_new(struct loop *l, struct store *s, s
 /* True if outbox_publish() publishes: in local mode a node that is not the worker leaves its orders to the
  * relay of the one that is. */
 bool outbox_publishes(const struct outbox_publisher *p);
-/* Publish a committed order now; the payload is the outbox row's text (copied when it must wait). request_id
- * may be NULL. */
-void outbox_publish(struct outbox_publisher *p, int64_t order_id, struct slice payload,
-                    const char *request_id);
+/* Publish the orders of a committed row now. The payload is the row's, copied; request_ids has one for each order (each may be
+ * NULL), or is NULL. */
+void outbox_publish(struct outbox_publisher *p, int64_t order_id, size_t orders, struct slice payload,
+                    const char *const *request_ids);
 void outbox_relay_run(struct outbox_publisher *p,
                       bool run); /* this node relays (role queue, or the local worker) */
 size_t outbox_in_flight(const struct outbox_publisher *p);

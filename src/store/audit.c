@@ -156,15 +156,15 @@ void audit_snapshot_read(struct audit_snapshot *a, const struct pg_statement *st
 static const struct pg_statement st_sold = {
     "audit_sold",
     "SELECT o.created_at::date - date '1970-01-01', i.product_id,"
-    " COALESCE(sum(i.quantity) FILTER (WHERE b.order_id IS NULL), 0)::bigint, sum(i.quantity)::bigint"
-    " FROM orders AS o JOIN order_items AS i ON i.order_id = o.id LEFT JOIN outbox AS b ON b.order_id = o.id"
+    " COALESCE(sum(i.quantity) FILTER (WHERE NOT " SQL_IN_OUTBOX("o.id") "), 0)::bigint, sum(i.quantity)::bigint"
+    " FROM orders AS o JOIN order_items AS i ON i.order_id = o.id"
     " WHERE o.status = 'COMPLETED' AND o.created_at >= (date '1970-01-01' + $1::integer)::timestamptz"
     " GROUP BY 1, 2 ORDER BY 1, 2"};
 static const struct pg_statement st_orders = {
     "audit_orders",
     "SELECT o.id, i.product_id, " SQL_US("o.created_at") " FROM (SELECT id, created_at FROM orders AS o"
     " WHERE id > $3::bigint AND status = 'COMPLETED' AND created_at >= " SQL_AT("$1") " AND created_at < " SQL_AT("$2")
-    " AND NOT EXISTS (SELECT FROM outbox AS b WHERE b.order_id = o.id) ORDER BY id LIMIT $4::bigint) AS o"
+    " AND NOT " SQL_IN_OUTBOX("o.id") " ORDER BY id LIMIT $4::bigint) AS o"
     " JOIN order_items AS i ON i.order_id = o.id GROUP BY 1, 2, 3 ORDER BY 1, 2"};
 /* Decision numbers are drawn under the coupon's lock, so they are the order of the decisions. */
 static const struct pg_statement st_late = {

@@ -112,16 +112,17 @@ static const struct pg_statement books[AUDIT_BOOKS] = {
 
     /* The relay takes a row after 30 seconds. */
     [AUDIT_OUTBOX] = BOOK("outbox", "outbox AS b WHERE " IN_RANGE("b.created_at"),
-        "SELECT CASE WHEN error IS NOT NULL THEN format('order %s is given up: %s', order_id, error)"
-        " ELSE format('order %s waits since %s, %s attempts', order_id, created_at, attempts) END AS example"
-        " FROM outbox WHERE " IN_RANGE("created_at")
+        "SELECT CASE WHEN error IS NOT NULL THEN format('order %s is given up: %s', ids, error)"
+        " ELSE format('order %s waits since %s, %s attempts', ids, created_at, attempts) END AS example"
+        " FROM (SELECT *, order_id || CASE WHEN orders > 1 THEN ' to ' || order_id + orders - 1 ELSE '' END AS ids FROM outbox) AS b"
+        " WHERE " IN_RANGE("created_at")
         " AND (error IS NOT NULL OR created_at < now() - interval '2 minutes')"),
 
     [AUDIT_FORWARDED] = BOOK("forwarded", COMPLETED " AND o.created_at < now() - interval '2 minutes'",
         "SELECT format('order %s of %s', o.id, o.created_at) AS example FROM orders AS o"
         " WHERE o.status = 'COMPLETED' AND " IN_RANGE("o.created_at") " AND o.created_at < now() - interval '2 minutes'"
         " AND NOT EXISTS (SELECT FROM platform_forwarded AS f WHERE f.order_id = o.id)"
-        " AND NOT EXISTS (SELECT FROM outbox AS b WHERE b.order_id = o.id)"),
+        " AND NOT " SQL_IN_OUTBOX("o.id")),
 
     [AUDIT_DECISIONS] = BOOK("decisions",
         "coupon_requests AS q WHERE q.outcome IS NOT NULL AND " OF_COUPON("q.coupon_id") " AND " IN_RANGE("q.decided_at"),

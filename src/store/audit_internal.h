@@ -20,4 +20,9 @@ void audit_snapshot_read(struct audit_snapshot *a, const struct pg_statement *st
                          const struct pg_params *params, audit_result_fn *on_result, store_any_fn *done,
                          void *arg);
 
+/* True of an order whose messages are not all reported delivered: a row of the outbox has the orders from its own id on. */
+#define SQL_IN_OUTBOX(id)                                                                                    \
+    "EXISTS (SELECT FROM (SELECT order_id + orders AS behind FROM outbox WHERE order_id <= " id              \
+    " ORDER BY order_id DESC LIMIT 1) AS last WHERE last.behind > " id ")"
+
 #endif

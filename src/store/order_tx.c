@@ -278,14 +278,14 @@ static const struct pg_statement st_history = {
 /* available_at is by the database's clock, as the claim is: a node whose clock is off delays nothing. */
 static const struct pg_statement st_outbox = {
     "order_tx_outbox",
-    "INSERT INTO outbox (order_id, payload, created_at, available_at)"
-    " SELECT order_id, payload, " SQL_AT("$3") ", now() + interval '30 seconds'"
-    " FROM unnest($1::bigint[], $2::text[]) AS x (order_id, payload)"};
+    "INSERT INTO outbox (order_id, orders, payload, created_at, available_at)"
+    " SELECT order_id, orders, payload, " SQL_AT("$4") ", now() + interval '30 seconds'"
+    " FROM unnest($1::bigint[], $2::integer[], $3::text[]) AS x (order_id, orders, payload)"};
 static const struct pg_statement st_outbox_due = {
     "order_tx_outbox_due",
-    "INSERT INTO outbox (order_id, payload, created_at, available_at)"
-    " SELECT order_id, payload, " SQL_AT("$3") ", now()"
-    " FROM unnest($1::bigint[], $2::text[]) AS x (order_id, payload)"};
+    "INSERT INTO outbox (order_id, orders, payload, created_at, available_at)"
+    " SELECT order_id, orders, payload, " SQL_AT("$4") ", now()"
+    " FROM unnest($1::bigint[], $2::integer[], $3::text[]) AS x (order_id, orders, payload)"};
 static const struct pg_statement st_use = {
     "order_tx_use",
     "UPDATE user_coupons AS uc SET status = 'USED', used_at = " SQL_AT("$3") ", order_id = x.order_id"
@@ -406,8 +406,7 @@ static void write_ledger(const struct writer *w, const struct order_tx_ledger *l
     write_rows(w, &st_ledger, n, STORE_TX_BUG);
 }
 
-/* The books of an order beside the ledger: history and outbox. */
-static void write_events(const struct writer *w, const struct order_tx_order *orders, size_t n, bool due)
+static void write_history(const struct writer *w, const struct order_tx_order *orders, size_t n)
 {
     struct buf *a = w->c->array;
     if (n == 0)
@@ -418,10 +417,18 @@ static void write_events(const struct writer *w, const struct order_tx_order *or
         pg_array_money(&a[1], orders[i].discounted);
     }
     write_rows(w, &st_history, n, STORE_TX_BUG);
-    store_columns_begin(w->c, 2);
+}
+
+static void write_outbox(const struct writer *w, const struct order_tx_outbox *rows, size_t n, bool due)
+{
+    struct buf *a = w->c->array;
+    if (n == 0)
+        return;
+    store_columns_begin(w->c, 3);
     for (size_t i = 0; i < n; i++) {
-        pg_array_i64(&a[0], orders[i].id);
-        pg_array_text(&a[1], orders[i].outbox_payload);
+        pg_array_i64(&a[0], rows[i].order_id);
+        pg_array_i64(&a[1], (int64_t)rows[i].orders);
+        pg_array_text(&a[2], rows[i].payload);
     }
     write_rows(w, due ? &st_outbox_due : &st_outbox, n, STORE_TX_BUG);
 }
@@ -467,7 +474,8 @@ void order_tx_write(struct order_tx *o, const struct order_tx_writes *writes)
     write_orders(&w, writes->orders, writes->norders);
     write_lines(&w, writes->lines, writes->nlines);
     write_ledger(&w, writes->ledger, writes->nledger);
-    write_events(&w, writes->orders, writes->norders, writes->outbox_due);
+    write_history(&w, writes->orders, writes->norders);
+    write_outbox(&w, writes->outbox, writes->noutbox, writes->outbox_due);
     write_uses(&w, writes->uses, writes->nuses);
     write_decided(&w, writes->decided, writes->ndecided);
     store_tx_step_end(&o->tx);

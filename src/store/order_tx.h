@@ -76,7 +76,11 @@ struct order_tx_facts {
 struct order_tx_order {
     int64_t id, user_id, user_coupon_id /* 0: none */;
     money total, discounted, discount; /* total = discounted + discount */
-    const char *outbox_payload;        /* the committed order as msg prints it */
+};
+struct order_tx_outbox { /* a row of the outbox: orders whose ids follow each other (store/outbox.h) */
+    int64_t order_id;    /* the first one's */
+    size_t orders;
+    const char *payload; /* a line for each, as msg prints it */
 };
 struct order_tx_line {
     int64_t id, order_id, product_id;
@@ -115,6 +119,8 @@ struct order_tx_writes {
     bool outbox_due; /* a relay may publish the orders at once: nobody does so from memory */
     const struct order_tx_order *orders;
     size_t norders;
+    const struct order_tx_outbox *outbox;
+    size_t noutbox;
     const struct order_tx_line *lines;
     size_t nlines;
     const struct order_tx_sale *sales;

@@ -8,12 +8,14 @@
  * exponent is bounded so that the power stays a number. */
 static const struct pg_statement st_claim = {
     "outbox_claim",
-    "WITH due AS MATERIALIZED (SELECT order_id FROM outbox"
+    "WITH due AS MATERIALIZED (SELECT order_id, orders FROM outbox"
     " WHERE available_at <= now() AND error IS NULL AND order_id <> ALL ($4::bigint[])"
     " ORDER BY available_at, order_id LIMIT $1::bigint FOR UPDATE SKIP LOCKED),"
+    " room AS (SELECT order_id, sum(orders) OVER (ORDER BY order_id ROWS UNBOUNDED PRECEDING) - orders AS before FROM due),"
     " claimed AS (UPDATE outbox AS o SET attempts = o.attempts + 1, available_at = now()"
     " + LEAST($2::bigint * power(2, LEAST(o.attempts, 30)), $3::bigint) * interval '1 millisecond'"
-    " FROM due WHERE o.order_id = due.order_id RETURNING o.order_id, o.payload, o.attempts, o.published)"
+    " FROM room WHERE o.order_id = room.order_id AND room.before < $1::bigint"
+    " RETURNING o.order_id, o.orders, o.payload, o.attempts, o.published)"
     " SELECT * FROM claimed ORDER BY order_id"};
 static const struct pg_statement st_delete = {
     "outbox_delete", "DELETE FROM outbox WHERE order_id = ANY($1::bigint[])"};
@@ -42,17 +44,18 @@ static void on_claimed(struct store_call *c, const struct pg_result *r, const st
     for (int i = 0; i < n; i++) {
         rows[i] = (struct outbox_row){
             .order_id = pg_result_i64(r, i, 0),
-            .payload = pg_result_text(r, i, 1),
-            .size = pg_result_size(r, i, 1),
-            .attempts = (int)pg_result_i64(r, i, 2),
-            .published = (int)pg_result_i64(r, i, 3),
+            .orders = (size_t)pg_result_i64(r, i, 1),
+            .payload = pg_result_text(r, i, 2),
+            .size = pg_result_size(r, i, 2),
+            .attempts = (int)pg_result_i64(r, i, 3),
+            .published = (int)pg_result_i64(r, i, 4),
         };
     }
     done(c->arg, rows, (size_t)n, NULL);
     mem_free(rows);
 }
 
-void outbox_claim(struct store *s, size_t limit, int64_t base_ms, int64_t max_ms, const int64_t *skip,
+void outbox_claim(struct store *s, size_t orders, int64_t base_ms, int64_t max_ms, const int64_t *skip,
                   size_t nskip, claim_fn *done, void *arg)
 {
     struct store_number most, base, max;
@@ -60,7 +63,7 @@ void outbox_claim(struct store *s, size_t limit, int64_t base_ms, int64_t max_ms
     const char *skipped = store_columns_ids(c, skip, nskip)->values[0];
     /* An unknown outcome only means that rows are due later. */
     store_read(s, &st_claim,
-               PG_PARAMS(store_number(&most, (int64_t)limit), store_number(&base, base_ms),
+               PG_PARAMS(store_number(&most, (int64_t)orders), store_number(&base, base_ms),
                          store_number(&max, max_ms), skipped),
                on_claimed, (store_any_fn *)done, arg);
 }

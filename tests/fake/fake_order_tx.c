@@ -42,9 +42,10 @@ struct tx_op {
 
 static void writes_free(struct order_tx_writes *w)
 {
-    for (size_t i = 0; i < w->norders; i++)
-        mem_free((char *)w->orders[i].outbox_payload);
     mem_free((void *)w->orders);
+    for (size_t i = 0; i < w->noutbox; i++)
+        mem_free((char *)w->outbox[i].payload);
+    mem_free((void *)w->outbox);
     for (size_t i = 0; i < w->nlines; i++)
         mem_free((char *)w->lines[i].product_name);
     mem_free((void *)w->lines);
@@ -381,12 +382,14 @@ static void write_orders(struct order_tx *tx)
     struct store *s = tx->store;
     const struct order_tx_writes *w = &tx->writes;
     for (size_t i = 0; i < w->norders; i++) {
-        const char *payload = fake_text(s, w->orders[i].outbox_payload);
         struct fake_order *o = FAKE_ADD(&s->orders);
         *o = (struct fake_order){w->orders[i], w->at_us};
-        o->row.outbox_payload = payload;
+    }
+    for (size_t i = 0; i < w->noutbox; i++) {
+        const char *payload = fake_text(s, w->outbox[i].payload);
         *FAKE_ADD(&s->outbox) =
-            (struct fake_outbox){.order_id = o->row.id,
+            (struct fake_outbox){.order_id = w->outbox[i].order_id,
+                                 .orders = w->outbox[i].orders,
                                  .payload = payload,
                                  .created_us = w->at_us,
                                  .available_us = clock_real_us() + (w->outbox_due ? 0 : 30000000)};
@@ -461,10 +464,11 @@ static void commit_answer(struct fake_op *op, const struct error *e)
 void order_tx_write(struct order_tx *tx, const struct order_tx_writes *w)
 {
     struct order_tx_order *orders = COPY(w->orders, w->norders);
+    struct order_tx_outbox *outbox = COPY(w->outbox, w->noutbox);
     struct order_tx_line *lines = COPY(w->lines, w->nlines);
     struct order_tx_decided *decided = COPY(w->decided, w->ndecided);
-    for (size_t i = 0; i < w->norders; i++)
-        orders[i].outbox_payload = mem_strdup(orders[i].outbox_payload);
+    for (size_t i = 0; i < w->noutbox; i++)
+        outbox[i].payload = mem_strdup(outbox[i].payload);
     for (size_t i = 0; i < w->nlines; i++)
         lines[i].product_name = mem_strdup(lines[i].product_name);
     for (size_t i = 0; i < w->ndecided; i++) {
@@ -474,6 +478,7 @@ void order_tx_write(struct order_tx *tx, const struct order_tx_writes *w)
     }
     tx->writes = *w;
     tx->writes.orders = orders;
+    tx->writes.outbox = outbox;
     tx->writes.lines = lines;
     tx->writes.sales = COPY(w->sales, w->nsales);
     tx->writes.balances = COPY(w->balances, w->nbalances);

@@ -18,7 +18,7 @@ typedef void claim_fn(void *arg, const struct outbox_row *rows, size_t n, const 
 
 struct claim_op {
     struct fake_op op;
-    size_t limit;
+    size_t orders;
     int64_t base_ms, max_ms;
     int64_t *skip;
     size_t nskip;
@@ -42,15 +42,17 @@ static void claim_apply(struct fake_op *op)
     struct store *s = op->store;
     int64_t now = clock_real_us();
     o->rows = mem_array(s->outbox.n, sizeof *o->rows);
-    for (size_t i = 0; i < s->outbox.n && o->n < o->limit; i++) {
+    size_t orders = 0;
+    for (size_t i = 0; i < s->outbox.n && orders < o->orders; i++) {
         struct fake_outbox *row = &s->outbox.at[i];
         if (row->parked || row->available_us > now || skipped(o, row->order_id))
             continue;
         int64_t pause_ms = row->attempts < 20 ? o->base_ms << row->attempts : o->max_ms;
         row->available_us = now + (pause_ms < o->max_ms ? pause_ms : o->max_ms) * 1000;
         row->attempts++;
-        o->rows[o->n++] = (struct outbox_row){row->order_id, row->payload, strlen(row->payload),
-                                              row->attempts, row->published};
+        o->rows[o->n++] = (struct outbox_row){row->order_id,        row->orders,   row->payload,
+                                              strlen(row->payload), row->attempts, row->published};
+        orders += row->orders;
     }
 }
 
@@ -67,14 +69,14 @@ static void claim_done(struct fake_op *op)
     mem_free(o->rows);
 }
 
-void outbox_claim(struct store *s, size_t limit, int64_t base_ms, int64_t max_ms, const int64_t *skip,
+void outbox_claim(struct store *s, size_t orders, int64_t base_ms, int64_t max_ms, const int64_t *skip,
                   size_t nskip, claim_fn *done, void *arg)
 {
     struct claim_op *o = mem_zalloc(sizeof *o);
     for (size_t i = 1; i < nskip; i++)
         ASSERT(skip[i - 1] <= skip[i]);
     *o = (struct claim_op){.op = {.apply = claim_apply, .answer = claim_answer, .done = claim_done},
-                           .limit = limit,
+                           .orders = orders,
                            .base_ms = base_ms,
                            .max_ms = max_ms,
                            .skip = mem_dup(skip, nskip * sizeof *skip),

@@ -195,6 +195,7 @@ struct fake_claim { /* an Idempotency-Key of a transaction that runs */
 };
 struct fake_outbox {
     int64_t order_id;
+    size_t orders;
     const char *payload;
     int attempts, published;
     int64_t created_us, available_us;

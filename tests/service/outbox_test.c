@@ -25,8 +25,8 @@ static void teardown(void)
     bench_free(b);
 }
 
-/* A committed order with a row in the outbox: lines of products 1..n. */
-static const char *commit(int64_t order_id, int lines)
+/* A committed order as msg prints it: lines of products 1..n. */
+static void print_order(struct buf *payload, int64_t order_id, int lines)
 {
     struct msg_order_item items[8];
     for (int i = 0; i < lines; i++)
@@ -41,20 +41,44 @@ static const char *commit(int64_t order_id, int lines)
                                     .completed_at_us = clock_real_us(),
                                     .items = items,
                                     .nitems = (size_t)lines};
+    msg_order_print_outbox(payload, &order);
+}
+
+/* A row in the outbox: orders whose ids follow each other. */
+static const char *commit_row(int64_t order_id, int orders, int lines)
+{
     struct buf payload = BUF_INIT;
-    msg_order_print_outbox(&payload, &order);
+    for (int i = 0; i < orders; i++) {
+        if (i)
+            buf_putc(&payload, '\n');
+        print_order(&payload, order_id + i, lines);
+    }
     const char *text = fake_text(b->store, buf_str(&payload));
     buf_free(&payload);
     *FAKE_ADD(&b->store->outbox) = (struct fake_outbox){.order_id = order_id,
+                                                        .orders = (size_t)orders,
                                                         .payload = text,
                                                         .created_us = clock_real_us(),
                                                         .available_us = clock_real_us() + 30000000};
     return text;
 }
 
+static const char *commit(int64_t order_id, int lines)
+{
+    return commit_row(order_id, 1, lines);
+}
+
+static const char *const request_ids[] = {"req", NULL, "req 3"};
+
 static void publish(int64_t order_id, int lines)
 {
-    outbox_publish(b->outbox, order_id, slice_of(commit(order_id, lines)), "req");
+    outbox_publish(b->outbox, order_id, 1, slice_of(commit(order_id, lines)), request_ids);
+}
+
+static void publish_row(int64_t order_id, int orders)
+{
+    outbox_publish(b->outbox, order_id, (size_t)orders, slice_of(commit_row(order_id, orders, 1)),
+                   request_ids);
 }
 
 /* Orders that follow each other wait a moment before their messages go out. */
@@ -94,6 +118,107 @@ START_TEST(good_reports_delete_the_row)
     fake_loop_pass(b->loop, 1000);
     ck_assert_uint_eq(b->store->outbox.n, 0);
     ck_assert_uint_eq(outbox_in_flight(b->outbox), 0);
+}
+END_TEST
+
+/* The orders of a transaction share a row; it goes when the last report of the last of them is in. */
+START_TEST(a_row_of_several_orders)
+{
+    b->sink->holding = true;
+    publish_row(5, 3);
+    gather();
+    ck_assert_uint_eq(b->sink->sends, 9);
+    ck_assert_uint_eq(outbox_in_flight(b->outbox), 3);
+    for (size_t i = 0; i < 8; i++)
+        fake_sink_report(b->sink, i, EVENT_DELIVERED, true);
+    fake_loop_pass(b->loop, 2000);
+    ck_assert_uint_eq(b->store->outbox.n, 1);
+    ck_assert_uint_eq(outbox_in_flight(b->outbox), 1);
+    fake_sink_report(b->sink, 0, EVENT_DELIVERED, true); /* the only one left */
+    fake_loop_pass(b->loop, 2000);
+    ck_assert_uint_eq(b->store->outbox.n, 0);
+    for (int64_t id = 5; id <= 7; id++)
+        ck_assert_uint_eq(sent_of(id), 3);
+    ck_assert_str_eq(b->sink->messages.at[0].request_id, "req");
+    ck_assert_str_eq(b->sink->messages.at[8].request_id, "req 3");
+}
+END_TEST
+
+/* One order's report is bad: the relay publishes all of the row again, once it is due. */
+START_TEST(a_row_is_relayed_as_a_whole)
+{
+    outbox_relay_run(b->outbox, true);
+    b->sink->holding = true;
+    publish_row(5, 2);
+    gather();
+    fake_sink_report(b->sink, 0, EVENT_NOT_DELIVERED, false);
+    b->sink->holding = false;
+    fake_sink_report_all(b->sink, EVENT_DELIVERED, true);
+    fake_loop_pass(b->loop, 20000);
+    ck_assert_uint_eq(b->store->outbox.n, 1);
+    ck_assert_uint_eq(sent_of(5), 2);
+    fake_loop_pass(b->loop, 20000);
+    ck_assert_uint_eq(b->store->outbox.n, 0);
+    ck_assert_uint_eq(sent_of(5), 5);
+    ck_assert_uint_eq(sent_of(6), 6);
+}
+END_TEST
+
+static bool refuses_six = true, loses_five;
+static struct fake_delivery decide_six(void *arg, enum event_topic topic, struct slice key,
+                                       struct slice value)
+{
+    bool six = topic == EVENT_ORDER_COMPLETED && key.n == 1 && *key.p == '6';
+    bool five = topic == EVENT_ORDER_COMPLETED && key.n == 1 && *key.p == '5';
+    return (struct fake_delivery){.report = (six && refuses_six) || (five && loses_five) ? EVENT_NOT_DELIVERED
+                                                                                         : EVENT_DELIVERED,
+                                  .permanent = six};
+}
+
+/* A row is given up only when nothing of it is worth another try. */
+START_TEST(a_row_is_parked_when_nothing_else_is_left)
+{
+    outbox_relay_run(b->outbox, true);
+    b->sink->decide = decide_six;
+    refuses_six = loses_five = true;
+    publish_row(5, 3);
+    fake_loop_pass(b->loop, 20000);
+    ck_assert_ptr_null(b->store->outbox.at[0].parked);
+    loses_five = false;
+    fake_loop_pass(b->loop, 20000);
+    ck_assert_uint_eq(b->store->outbox.n, 1);
+    ck_assert_ptr_nonnull(b->store->outbox.at[0].parked);
+    ck_assert_ptr_nonnull(strstr(b->store->outbox.at[0].parked, "order 6: "));
+    ck_assert_uint_eq(sent_of(5), 5); /* the first try lost one of its three */
+}
+END_TEST
+
+/* Fewer lines than orders, or more: what can be read is published, and the row stays for somebody to look at. */
+START_TEST(a_row_with_other_lines_than_orders)
+{
+    struct buf payload = BUF_INIT;
+    print_order(&payload, 5, 1);
+    if (_i)
+        buf_puts(&payload, "\n{}\n{}");
+    commit_row(5, 2, 1);
+    outbox_publish(b->outbox, 5, 2, buf_slice(&payload), NULL);
+    buf_free(&payload);
+    fake_loop_pass(b->loop, 2000);
+    ck_assert_uint_eq(sent_of(5), 3);
+    ck_assert_ptr_nonnull(b->store->outbox.at[0].parked);
+}
+END_TEST
+
+/* A relay takes rows until it has the orders it wants, and goes on at once. */
+START_TEST(the_relay_catches_up_with_rows_of_many)
+{
+    for (int i = 0; i < 60; i++)
+        commit_row(1 + i * 100, 100, 1);
+    fake_loop_pass(b->loop, 31000);
+    outbox_relay_run(b->outbox, true);
+    fake_loop_pass(b->loop, 3000);
+    ck_assert_uint_eq(b->store->outbox.n, 0);
+    ck_assert_uint_eq(b->sink->messages.n, 18000);
 }
 END_TEST
 
@@ -209,7 +334,7 @@ END_TEST
 START_TEST(a_payload_that_is_none_parks_the_row)
 {
     commit(5, 1);
-    outbox_publish(b->outbox, 5, SLICE("{\"orderId\":"), NULL);
+    outbox_publish(b->outbox, 5, 1, SLICE("{\"orderId\":"), NULL);
     fake_loop_pass(b->loop, 2000);
     ck_assert_ptr_nonnull(b->store->outbox.at[0].parked);
     ck_assert_uint_eq(b->sink->sends, 0);
@@ -446,6 +571,31 @@ START_TEST(orders_beyond_the_bound_wait_for_the_relay)
 }
 END_TEST
 
+/* Local mode: a topic of a row is done when all of its orders are. */
+START_TEST(marks_of_a_row)
+{
+    outbox_publisher_free(b->outbox);
+    publisher(true, 20000);
+    outbox_relay_run(b->outbox, true);
+    b->sink->holding = true;
+    publish_row(5, 2);
+    gather();
+    for (size_t i = 0; i < 3; i++)
+        fake_sink_report(b->sink, i, EVENT_DELIVERED, true);
+    fake_loop_settle(b->loop);
+    ck_assert_int_eq(b->store->outbox.at[0].published, 0);
+    fake_sink_report(b->sink, 0, EVENT_DELIVERED, true); /* of the second order */
+    fake_sink_report(b->sink, 1, EVENT_NOT_DELIVERED, false);
+    fake_sink_report(b->sink, 2, EVENT_DELIVERED, true);
+    fake_loop_settle(b->loop);
+    ck_assert_int_eq(b->store->outbox.at[0].published, 1 << EVENT_ORDER_COMPLETED | 1 << EVENT_DATA_PLATFORM);
+    b->sink->holding = false;
+    fake_loop_pass(b->loop, 40000);
+    ck_assert_uint_eq(b->store->outbox.n, 0);
+    ck_assert_uint_eq(b->sink->sends, 6 + 2); /* the ranking of both */
+}
+END_TEST
+
 /* Local mode: only what was not done is published again. */
 START_TEST(marks_per_topic)
 {
@@ -565,6 +715,12 @@ Suite *outbox_suite(void)
     TCase *t = tcase_create("publisher");
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, good_reports_delete_the_row);
+    tcase_add_test(t, a_row_of_several_orders);
+    tcase_add_test(t, a_row_is_relayed_as_a_whole);
+    tcase_add_test(t, a_row_is_parked_when_nothing_else_is_left);
+    tcase_add_loop_test(t, a_row_with_other_lines_than_orders, 0, 2);
+    tcase_add_test(t, the_relay_catches_up_with_rows_of_many);
+    tcase_add_test(t, marks_of_a_row);
     tcase_add_test(t, orders_of_several_batches_go_out_together);
     tcase_add_test(t, a_long_line_goes_out_in_parts);
     tcase_add_test(t, rows_are_deleted_in_batches);

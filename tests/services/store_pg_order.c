@@ -67,6 +67,7 @@ static void finish(struct run *r, enum store_end end)
 
 struct simple { /* user 1001 buys one piece of product 1 for 10000 */
     struct order_tx_order order;
+    struct order_tx_outbox outbox;
     struct order_tx_line line;
     struct order_tx_sale sale;
     struct order_tx_ledger ledger;
@@ -80,7 +81,8 @@ static const struct order_tx_locks simple_locks = {
 static void simple_init(struct simple *s, int64_t id)
 {
     *s = (struct simple){
-        .order = {.id = id, .user_id = 1001, .total = 1000000, .discounted = 1000000, .outbox_payload = "{}"},
+        .order = {.id = id, .user_id = 1001, .total = 1000000, .discounted = 1000000},
+        .outbox = {.order_id = id, .orders = 1, .payload = "{}"},
         .line = {.id = id,
                  .order_id = id,
                  .product_id = 1,
@@ -99,6 +101,8 @@ static void simple_init(struct simple *s, int64_t id)
     s->writes = (struct order_tx_writes){.at_us = AT_US,
                                          .orders = &s->order,
                                          .norders = 1,
+                                         .outbox = &s->outbox,
+                                         .noutbox = 1,
                                          .lines = &s->line,
                                          .nlines = 1,
                                          .sales = &s->sale,
@@ -164,9 +168,12 @@ static const struct order_tx_order batch_orders[] = {
      .user_coupon_id = 501,
      .total = 2000000,
      .discounted = 1900000,
-     .discount = 100000,
-     .outbox_payload = "{\"name\":\"a \\\"quoted\\\" {한글}, \\\\ NULL\"}"},
-    {.id = 12, .user_id = 1002, .total = 27700000, .discounted = 27700000, .outbox_payload = "{}"},
+     .discount = 100000},
+    {.id = 12, .user_id = 1002, .total = 27700000, .discounted = 27700000},
+};
+static const struct order_tx_outbox batch_outbox[] = {
+    {.order_id = 11, .orders = 2, .payload = "{\"name\":\"a \\\"quoted\\\" {한글}, \\\\ NULL\"}\n{}"},
+    {.order_id = 15, .orders = 1, .payload = "{}"},
 };
 static const struct order_tx_line batch_lines[] = {
     {.id = 21,
@@ -210,6 +217,8 @@ static const struct order_tx_writes batch_writes = {
     .at_us = AT_US,
     .orders = batch_orders,
     .norders = ARRAY_LEN(batch_orders),
+    .outbox = batch_outbox,
+    .noutbox = ARRAY_LEN(batch_outbox),
     .lines = batch_lines,
     .nlines = ARRAY_LEN(batch_lines),
     .sales = batch_sales,
@@ -281,8 +290,10 @@ START_TEST(a_batch_writes_every_table)
         sql_text("SELECT string_agg(concat_ws(',', order_id, event_type, amount), ';' ORDER BY id)"
                  " FROM order_history_events"),
         "11,ORDER_COMPLETED,19000.00;12,ORDER_COMPLETED,277000.00");
-    ck_assert_str_eq(sql_text("SELECT payload FROM outbox WHERE order_id = 11"),
-                     batch_orders[0].outbox_payload);
+    ck_assert_str_eq(sql_text("SELECT payload FROM outbox WHERE order_id = 11"), batch_outbox[0].payload);
+    ck_assert_str_eq(
+        sql_text("SELECT string_agg(concat_ws(',', order_id, orders), ';' ORDER BY order_id) FROM outbox"),
+        "11,2;15,1");
     ck_assert_int_eq(
         sql_i64("SELECT count(*) FROM outbox WHERE available_at > now() + interval '20 seconds'"
                 " AND available_at < now() + interval '31 seconds' AND attempts = 0 AND published = 0"),
@@ -579,34 +590,6 @@ START_TEST(a_key_is_claimed_then_decided)
 }
 END_TEST
 
-static struct {
-    bool fired;
-    int64_t keys, tokens;
-} expired;
-
-static void on_expired(void *arg, int64_t keys, int64_t tokens, const struct error *e)
-{
-    ck_assert(e == NULL);
-    expired.fired = true;
-    expired.keys = keys;
-    expired.tokens = tokens;
-}
-
-START_TEST(old_keys_and_tokens_go_in_small_batches)
-{
-    sql("INSERT INTO idempotency_keys SELECT 'orders', 1, g::text, '', 200, '', to_timestamp(g) FROM "
-        "generate_series(1, 10) g;"
-        "INSERT INTO tx_tokens SELECT gen_random_uuid(), to_timestamp(g) FROM generate_series(1, 10) g");
-    order_tx_expire(node.store, 6 * 1000000 + 1, 3 * 1000000, 4, on_expired, NULL);
-    await(&expired.fired);
-    ck_assert_int_eq(expired.keys, 4);
-    ck_assert_int_eq(expired.tokens, 2);
-    ck_assert_str_eq(sql_text("SELECT string_agg(key, ',' ORDER BY created_at) FROM idempotency_keys"),
-                     "5,6,7,8,9,10");
-    ck_assert_int_eq(sql_i64("SELECT count(*) FROM tx_tokens"), 8);
-}
-END_TEST
-
 /* --- lost connections
  * ------------------------------------------------------------------------------------------------- */
 
@@ -782,7 +765,6 @@ Suite *store_pg_order_suite(void)
                                   locks_let_foreign_keys_through,
                                   crossed_sets_do_not_deadlock,
                                   a_key_is_claimed_then_decided,
-                                  old_keys_and_tokens_go_in_small_batches,
                                   a_connection_lost_before_commit_rolls_back,
                                   a_node_that_stands_still_loses_its_locks,
                                   a_connection_lost_within_commit_is_settled_as_rolled_back,

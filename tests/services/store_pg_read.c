@@ -9,6 +9,7 @@
 #include "store/coupon_users.h"
 #include "store/dead_letter.h"
 #include "store/journal.h"
+#include "store/order_tx.h"
 #include "store/outbox.h"
 #include "store/shop.h"
 
@@ -389,6 +390,8 @@ static void on_claimed(void *arg, const struct outbox_row *rows, size_t n, const
 {
     for (size_t i = 0; i < n; i++) {
         ck_assert_uint_eq(rows[i].size, strlen(rows[i].payload));
+        if (rows[i].orders > 1)
+            buf_printf(&seen, "%d orders from ", (int)rows[i].orders);
         buf_printf(&seen, "%d %s %d %d;", (int)rows[i].order_id, rows[i].payload, rows[i].attempts,
                    rows[i].published);
     }
@@ -452,6 +455,19 @@ START_TEST(the_outbox_is_claimed_marked_and_emptied)
     READ(outbox_delete(node.store, (const int64_t[]){1, 2, 3, 99}, 4, on_done, &got));
     READ(outbox_read_state(node.store, on_outbox_state, NULL));
     SEEN("2 1 4");
+}
+END_TEST
+
+/* A relay takes as many orders as it asked for, however they are packed. */
+START_TEST(a_claim_is_of_so_many_orders)
+{
+    sql("INSERT INTO outbox (order_id, orders, payload, available_at) VALUES (10, 3, 'a', now()), (20, 3, "
+        "'b', now()),"
+        " (30, 1, 'c', now())");
+    READ(outbox_claim(node.store, 4, 60000, 600000, NULL, 0, on_claimed, NULL));
+    SEEN("3 orders from 10 a 1 0;3 orders from 20 b 1 0;");
+    READ(outbox_claim(node.store, 4, 60000, 600000, NULL, 0, on_claimed, NULL));
+    SEEN("30 c 1 0;");
 }
 END_TEST
 
@@ -642,6 +658,25 @@ START_TEST(the_worker_claims_what_is_asked_for)
 }
 END_TEST
 
+static void on_expired(void *arg, int64_t keys, int64_t tokens, const struct error *e)
+{
+    buf_printf(&seen, "%d %d", (int)keys, (int)tokens);
+    got_rows(e);
+}
+
+START_TEST(old_keys_and_tokens_go_in_small_batches)
+{
+    sql("INSERT INTO idempotency_keys SELECT 'orders', 1, g::text, '', 200, '', to_timestamp(g) FROM "
+        "generate_series(1, 10) g;"
+        "INSERT INTO tx_tokens SELECT gen_random_uuid(), to_timestamp(g) FROM generate_series(1, 10) g");
+    READ(order_tx_expire(node.store, 6 * 1000000 + 1, 3 * 1000000, 4, on_expired, NULL));
+    SEEN("4 2");
+    ck_assert_str_eq(sql_text("SELECT string_agg(key, ',' ORDER BY created_at) FROM idempotency_keys"),
+                     "5,6,7,8,9,10");
+    ck_assert_int_eq(sql_i64("SELECT count(*) FROM tx_tokens"), 8);
+}
+END_TEST
+
 Suite *store_pg_read_suite(void)
 {
     const TTest *const tests[] = {coupons_are_created_and_read,
@@ -654,7 +689,9 @@ Suite *store_pg_read_suite(void)
                                   orders_with_their_lines,
                                   a_read_is_never_unknown,
                                   the_outbox_is_claimed_marked_and_emptied,
+                                  a_claim_is_of_so_many_orders,
                                   two_relays_never_claim_the_same_row,
+                                  old_keys_and_tokens_go_in_small_batches,
                                   forwarded_documents_are_remembered,
                                   dead_letters_are_any_bytes,
                                   redrives_are_remembered,
