@@ -56,6 +56,9 @@ struct msg_order {
 /* Free what a parsed order points to and zero it. A zeroed one is fine. */
 void msg_order_free(struct msg_order *order);
 
+/* A copy in one piece of memory, for mem_free(). */
+struct msg_order *msg_order_dup(const struct msg_order *order);
+
 /* One product of an order, its lines added up. */
 struct msg_order_product {
     int64_t product_id;

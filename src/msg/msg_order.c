@@ -82,6 +82,41 @@ void msg_order_free(struct msg_order *order)
     msg_field_free(&outbox, order); /* the table that knows every member */
 }
 
+static size_t text_size(const char *text)
+{
+    return text ? strlen(text) + 1 : 0;
+}
+
+static char *text_copy(char **to, const char *text)
+{
+    if (!text)
+        return NULL;
+    size_t n = strlen(text) + 1;
+    char *copy = memcpy(*to, text, n);
+    *to += n;
+    return copy;
+}
+
+struct msg_order *msg_order_dup(const struct msg_order *order)
+{
+    size_t size = sizeof *order + order->nitems * sizeof *order->items + text_size(order->user_name) +
+                  text_size(order->status);
+    for (size_t i = 0; i < order->nitems; i++)
+        size += text_size(order->items[i].product_name) + text_size(order->items[i].category);
+    struct msg_order *copy = mem_alloc(size);
+    *copy = *order;
+    copy->items = (struct msg_order_item *)(copy + 1);
+    char *texts = (char *)(copy->items + copy->nitems);
+    copy->user_name = text_copy(&texts, order->user_name);
+    copy->status = text_copy(&texts, order->status);
+    for (size_t i = 0; i < order->nitems; i++) {
+        copy->items[i] = order->items[i];
+        copy->items[i].product_name = text_copy(&texts, order->items[i].product_name);
+        copy->items[i].category = text_copy(&texts, order->items[i].category);
+    }
+    return copy;
+}
+
 size_t msg_order_products(const struct msg_order *order, struct msg_order_product *out)
 {
     size_t n = 0;

@@ -212,11 +212,11 @@ static void answer_batch(struct run *r, bool committed)
 
 static void publish_batch(const struct run *r)
 {
-    const char **request_ids = r->batch.request_ids;
+    size_t at = 0;
     for (size_t i = 0; i < r->batch.writes.noutbox; i++) {
-        const struct order_tx_outbox *row = &r->batch.writes.outbox[i];
-        outbox_publish(r->service->outbox, row->order_id, row->orders, slice_of(row->payload), request_ids);
-        request_ids += row->orders;
+        size_t orders = r->batch.writes.outbox[i].orders;
+        outbox_publish(r->service->outbox, &r->batch.events[at], orders, &r->batch.request_ids[at]);
+        at += orders;
     }
 }
 

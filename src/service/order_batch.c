@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "msg/msg.h"
 #include "service/answers.h"
 
 const char *order_item_route(const struct order_item *it)
@@ -117,12 +116,11 @@ static void take_ids(struct order_item *it, struct store *s)
         it->line_ids[i] = store_ids_take(s, STORE_ID_ORDER_ITEM);
 }
 
-/* The answer to an accepted order, and its line in the outbox. */
+/* Print the answer to an accepted order, and tell what is to be published of it. */
 static void print_order(struct order_item *it, const struct order_plan *plan, int64_t now_us,
-                        struct buf *payload)
+                        struct msg_order *event, struct msg_order_item *events)
 {
     struct answer_order_item *answers = mem_array(it->nlines, sizeof *answers);
-    struct msg_order_item *events = mem_array(it->nlines, sizeof *events);
     for (size_t i = 0; i < it->nlines; i++) {
         const struct order_tx_product *p = order_plan_product(plan, it->lines[i].product_id);
         money total = p->price * it->lines[i].quantity; /* within range: the planner added it up */
@@ -145,7 +143,7 @@ static void print_order(struct order_item *it, const struct order_plan *plan, in
         .created_at_us = now_us,
     };
     msg_field_print(&it->body, &answer_order_table, &answer);
-    const struct msg_order event = {
+    *event = (struct msg_order){
         .order_id = it->order_id,
         .user_id = it->user_id,
         .user_name = (char *)order_plan_user(plan, it->user_id)->username,
@@ -158,9 +156,7 @@ static void print_order(struct order_item *it, const struct order_plan *plan, in
         .items = events,
         .nitems = it->nlines,
     };
-    msg_order_print_outbox(payload, &event);
     mem_free(answers);
-    mem_free(events);
 }
 
 static void decide_order(struct order_batch *b, struct store *s, struct order_item *it)
@@ -194,6 +190,8 @@ static void decide_charge(struct order_batch *b, struct order_item *it, bool *cr
 /* Room for the rows of the batch at their largest. */
 struct rows {
     struct order_tx_order *orders;
+    struct msg_order *events;
+    struct msg_order_item *event_items;
     const char **request_ids;
     struct order_tx_outbox *outbox;
     struct buf *payloads;
@@ -222,7 +220,9 @@ static void add_order_rows(struct rows *r, const struct order_batch *b, struct o
 {
     const struct order_plan_verdict *v = &it->verdict;
     const struct order_plan *plan = b->plan;
-    print_order(it, plan, b->now_us, outbox_line(r, it->order_id));
+    struct msg_order *event = &r->events[r->norders];
+    print_order(it, plan, b->now_us, event, &r->event_items[r->nlines]);
+    msg_order_print_outbox(outbox_line(r, it->order_id), event);
     r->request_ids[r->norders] = it->request_id;
     r->orders[r->norders++] = (struct order_tx_order){it->order_id, it->user_id,   it->user_coupon_id,
                                                       v->total,     v->discounted, v->discount};
@@ -263,6 +263,8 @@ static struct rows rows_new(const struct order_batch *b)
         nlines += b->items[i]->nlines;
     return (struct rows){
         .orders = mem_array(b->n, sizeof(struct order_tx_order)),
+        .events = mem_array(b->n, sizeof(struct msg_order)),
+        .event_items = mem_array(nlines, sizeof(struct msg_order_item)),
         .request_ids = mem_array(b->n, sizeof(char *)),
         .outbox = mem_array(b->n, sizeof(struct order_tx_outbox)),
         .payloads = mem_array(b->n, sizeof(struct buf)),
@@ -300,6 +302,8 @@ bool order_batch_plan(struct order_batch *b, struct store *s, const struct order
     }
     for (size_t i = 0; i < r.noutbox; i++)
         r.outbox[i].payload = buf_str(&r.payloads[i]);
+    b->events = r.events;
+    b->event_items = r.event_items;
     b->request_ids = r.request_ids;
     b->payloads = r.payloads;
     b->writes = (struct order_tx_writes){
@@ -331,6 +335,8 @@ void order_batch_clear(struct order_batch *b)
     for (size_t i = 0; i < b->writes.noutbox; i++)
         buf_free(&b->payloads[i]);
     mem_free(b->payloads);
+    mem_free(b->events);
+    mem_free(b->event_items);
     mem_free(b->request_ids);
     mem_free((void *)b->writes.outbox);
     mem_free((void *)b->writes.orders);

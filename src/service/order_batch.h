@@ -3,6 +3,7 @@
 #define RUSHD_SERVICE_ORDER_BATCH_H
 
 #include "base/queue.h"
+#include "msg/msg.h"
 #include "service/order.h"
 
 enum order_item_kind {
@@ -54,7 +55,9 @@ struct order_batch {
     int64_t now_us;
     struct order_tx_locks locks;
     struct order_tx_writes writes;
-    const char **request_ids; /* of writes.orders, for their messages */
+    struct msg_order *events; /* writes.orders as messages tell of them; texts belong to the facts */
+    struct msg_order_item *event_items;
+    const char **request_ids; /* of events */
     struct buf *payloads;     /* of writes.outbox */
 };
 /* Collect what the items touch: sorted, distinct. */

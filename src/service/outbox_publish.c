@@ -55,12 +55,11 @@ struct flight {
     LIST_ENTRY(flight) all;
     struct parcel *parcel;
     int64_t order_id;
-    struct buf payload; /* until parsed */
+    struct buf payload; /* of one that is relayed, until parsed */
     char *request_id;
-    struct msg_order order;
+    struct msg_order *order; /* NULL: in the payload */
     struct msg_order_product *products;
     size_t nproducts;
-    bool parsed;
     int topic; /* next message to send */
     size_t product;
     bool sent;                       /* everything is sent or given up */
@@ -173,8 +172,7 @@ static void flight_free(struct flight *f)
 {
     LIST_REMOVE(f, all);
     buf_free(&f->payload);
-    if (f->parsed)
-        msg_order_free(&f->order);
+    mem_free(f->order);
     mem_free(f->products);
     mem_free(f->request_id);
     mem_free(f);
@@ -255,17 +253,27 @@ static void on_report(void *arg, uint64_t topic, enum event_report report, const
 
 static bool parse(struct flight *f)
 {
-    if (f->parsed)
-        return true;
+    struct msg_order order;
     struct error e = ERROR_INIT;
-    f->parsed = msg_order_parse_outbox(f->payload.data, f->payload.len, &f->order, &e);
-    if (!f->parsed) {
+    if (!msg_order_parse_outbox(f->payload.data, f->payload.len, &order, &e)) {
         give_up(f, &e);
         return false;
     }
     buf_free(&f->payload);
-    f->products = mem_array(f->order.nitems, sizeof *f->products);
-    f->nproducts = msg_order_products(&f->order, f->products);
+    f->order = msg_order_dup(&order);
+    msg_order_free(&order);
+    return true;
+}
+
+/* Know what is to be sent of the order. */
+static bool prepare(struct flight *f)
+{
+    if (f->products)
+        return true;
+    if (!f->order && !parse(f))
+        return false;
+    f->products = mem_array(f->order->nitems, sizeof *f->products);
+    f->nproducts = msg_order_products(f->order, f->products);
     f->topic_left[EVENT_ORDER_COMPLETED] = f->topic_left[EVENT_DATA_PLATFORM] = 1;
     f->topic_left[EVENT_PRODUCT_RANKING] = f->nproducts;
     if (!f->nproducts && !(f->published & (1 << EVENT_PRODUCT_RANKING))) /* nothing to tell */
@@ -280,12 +288,12 @@ static bool send_message(struct flight *f, struct error *e)
     buf_clear(value);
     int64_t key_id = f->order_id;
     if (f->topic == EVENT_ORDER_COMPLETED)
-        msg_order_completed_print(value, &f->order, p->cfg.schema);
+        msg_order_completed_print(value, f->order, p->cfg.schema);
     else if (f->topic == EVENT_DATA_PLATFORM)
-        msg_data_platform_print(value, &f->order, p->cfg.schema, clock_shop_us());
+        msg_data_platform_print(value, f->order, p->cfg.schema, clock_shop_us());
     else {
         key_id = f->products[f->product].product_id;
-        msg_product_ranking_print(value, &f->order, &f->products[f->product], p->cfg.schema);
+        msg_product_ranking_print(value, f->order, &f->products[f->product], p->cfg.schema);
     }
     char key[24];
     int n = snprintf(key, sizeof key, "%lld", (long long)key_id);
@@ -311,7 +319,7 @@ static bool next_message(struct flight *f)
 static bool send_flight(struct flight *f)
 {
     struct outbox_publisher *p = f->parcel->publisher;
-    bool more = parse(f);
+    bool more = prepare(f);
     while (more && (f->published & (1 << f->topic)))
         more = next_message(f);
     while (more) {
@@ -354,19 +362,16 @@ static void pump(void *arg)
     }
 }
 
-static void flight_new(struct parcel *c, int64_t order_id, struct slice payload, int published,
-                       const char *request_id)
+static struct flight *flight_new(struct parcel *c, int64_t order_id)
 {
     struct outbox_publisher *p = c->publisher;
     struct flight *f = mem_zalloc(sizeof *f);
     f->parcel = c;
     f->order_id = order_id;
-    f->published = published;
-    f->request_id = request_id ? mem_strdup(request_id) : NULL;
-    buf_put_slice(&f->payload, payload);
     TAILQ_INSERT_TAIL(&p->to_send, f, link);
     LIST_INSERT_HEAD(&p->flights, f, all);
     p->flying++;
+    return f;
 }
 
 /* The next line of a payload; an empty one when there are too few. */
@@ -380,25 +385,22 @@ static struct slice next_line(struct slice *payload)
     return line;
 }
 
-static void publish(struct outbox_publisher *p, const struct outbox_row *row, const char *const *request_ids,
-                    bool relayed)
+/* NULL when the relay has the row, or is to have it. */
+static struct parcel *parcel_new(struct outbox_publisher *p, int64_t id, size_t orders, bool relayed)
 {
-    if (map_get(p->parcels, row->order_id) || p->flying >= (size_t)p->cfg.max_in_flight)
-        return; /* the relay has it */
+    if (map_get(p->parcels, id) || p->flying >= (size_t)p->cfg.max_in_flight)
+        return NULL;
     struct parcel *c = mem_zalloc(sizeof *c);
-    *c = (struct parcel){.publisher = p, .id = row->order_id, .flying = row->orders, .relayed = relayed};
+    *c = (struct parcel){.publisher = p, .id = id, .flying = orders, .relayed = relayed};
     for (int t = 0; t < ORDER_TOPICS; t++)
-        c->topic_left[t] = row->orders;
-    map_put(p->parcels, c->id, c);
-    struct slice payload = {row->payload, row->size};
-    for (size_t i = 0; i < row->orders; i++) /* what follows the last line makes that one unreadable */
-        flight_new(c, c->id + (int64_t)i, i + 1 < row->orders ? next_line(&payload) : payload, row->published,
-                   request_ids ? request_ids[i] : NULL);
+        c->topic_left[t] = orders;
+    map_put(p->parcels, id, c);
     int64_t wait_ms = GATHER_MS - (clock_mono_us() - p->pumped_us) / 1000;
     if (wait_ms <= 0)
         loop_defer(p->loop, &p->pump_task);
     else if (!loop_timer_running(p->pump_timer))
         loop_timer_start(p->pump_timer, wait_ms);
+    return c;
 }
 
 bool outbox_publishes(const struct outbox_publisher *p)
@@ -406,13 +408,27 @@ bool outbox_publishes(const struct outbox_publisher *p)
     return !p->cfg.per_topic_marks || p->relay_run;
 }
 
-void outbox_publish(struct outbox_publisher *p, int64_t order_id, size_t orders, struct slice payload,
+void outbox_publish(struct outbox_publisher *p, const struct msg_order *orders, size_t n,
                     const char *const *request_ids)
 {
-    const struct outbox_row row = {
-        .order_id = order_id, .orders = orders, .payload = payload.p, .size = payload.n};
-    if (outbox_publishes(p))
-        publish(p, &row, request_ids, false);
+    struct parcel *c = outbox_publishes(p) ? parcel_new(p, orders[0].order_id, n, false) : NULL;
+    for (size_t i = 0; c && i < n; i++) {
+        struct flight *f = flight_new(c, orders[i].order_id);
+        f->order = msg_order_dup(&orders[i]);
+        f->request_id = request_ids[i] ? mem_strdup(request_ids[i]) : NULL;
+    }
+}
+
+static void publish_row(struct outbox_publisher *p, const struct outbox_row *row)
+{
+    struct parcel *c = parcel_new(p, row->order_id, row->orders, true);
+    struct slice payload = {row->payload, row->size};
+    for (size_t i = 0; c && i < row->orders; i++) {
+        struct flight *f = flight_new(c, c->id + (int64_t)i);
+        f->published = row->published;
+        /* What follows the last line makes that one unreadable. */
+        buf_put_slice(&f->payload, i + 1 < row->orders ? next_line(&payload) : payload);
+    }
 }
 
 /* --- relay --- */
@@ -438,7 +454,7 @@ static void on_claimed(void *arg, const struct outbox_row *rows, size_t n, const
         return;
     size_t orders = 0;
     for (size_t i = 0; i < n; i++) {
-        publish(p, &rows[i], NULL, true);
+        publish_row(p, &rows[i]);
         orders += rows[i].orders;
     }
     if (n) {

@@ -25,9 +25,8 @@ struct outbox_publisher *outbox_publisher_new(struct loop *l, struct store *s, s
 /* True if outbox_publish() publishes: in local mode a node that is not the worker leaves its orders to the
  * relay of the one that is. */
 bool outbox_publishes(const struct outbox_publisher *p);
-/* Publish the orders of a committed row now. The payload is the row's, copied; request_ids has one for each order (each may be
- * NULL), or is NULL. */
-void outbox_publish(struct outbox_publisher *p, int64_t order_id, size_t orders, struct slice payload,
+/* Publish the orders of a committed row now; they are copied. request_ids has one for each (each may be NULL). */
+void outbox_publish(struct outbox_publisher *p, const struct msg_order *orders, size_t n,
                     const char *const *request_ids);
 void outbox_relay_run(struct outbox_publisher *p,
                       bool run); /* this node relays (role queue, or the local worker) */
