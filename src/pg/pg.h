@@ -41,23 +41,26 @@ struct pg_statement {
 #define PG_MAX_PARAMS 24
 struct pg_params {
     int n;
-    const char *values
-        [PG_MAX_PARAMS]; /* text format, NUL-terminated; NULL is SQL NULL. Copied before the call returns */
+    const char *values[PG_MAX_PARAMS]; /* NULL is SQL NULL. Copied before the call returns */
+    int sizes[PG_MAX_PARAMS];          /* bytes of a value in binary form; 0: text, NUL-terminated */
 };
 #define PG_PARAMS(...)                                                                                       \
     (&(const struct pg_params){.n = (int)ARRAY_LEN(((const char *[]){__VA_ARGS__})), .values = {__VA_ARGS__}})
 #define PG_NO_PARAMS (&(const struct pg_params){0})
 
-/* Array literals for unnest() and = ANY(): pg_array_begin, one call per element, pg_array_end; then buf_str(). */
+/* Append a parameter; the text must live until the statement is queued. */
+void pg_params_text(struct pg_params *p, const char *text);
+
+/* Arrays for unnest() and = ANY(): pg_array_begin, one call per element, all of one type; then pg_params_array. They are
+ * bigint[], numeric[] or text[], and the statement must say so. */
 void pg_array_begin(struct buf *b);
 void pg_array_i64(struct buf *b, int64_t v);
 void pg_array_money(struct buf *b, money v);
-void pg_array_text(struct buf *b, const char *s); /* NULL gives NULL; quoted and escaped */
+void pg_array_text(struct buf *b, const char *s); /* NULL gives NULL */
 void pg_array_text_slice(struct buf *b, struct slice s);
-void pg_array_raw(struct buf *b,
-                  const char *s); /* numbers and timestamps already printed, no quoting needed */
 void pg_array_null(struct buf *b);
-void pg_array_end(struct buf *b);
+/* End the array and append it as a parameter; the buffer must live until the statement is queued. */
+void pg_params_array(struct pg_params *p, struct buf *b);
 
 /* Reading rows. Out of range, wrong types, and NULL where a number, money or bool is read are bugs of a statement. */
 int pg_result_rows(const struct pg_result *r);

@@ -120,7 +120,11 @@ struct pg_expect *pg_conn_send(struct pg_conn *c, const struct pg_statement *st,
 {
     if (may_send(c))
         prepare(c, st);
-    if (may_send(c) && !PQsendQueryPrepared(c->pg, st->name, params->n, params->values, NULL, NULL, 0))
+    int formats[PG_MAX_PARAMS];
+    for (int i = 0; i < params->n; i++)
+        formats[i] = params->sizes[i] > 0;
+    if (may_send(c) &&
+        !PQsendQueryPrepared(c->pg, st->name, params->n, params->values, params->sizes, formats, 0))
         break_lost(c);
     return expect(c, PG_EXPECT_RESULT, fn, arg);
 }

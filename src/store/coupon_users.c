@@ -26,13 +26,13 @@ static struct call *call_new(size_t n, store_any_fn *done, void *arg)
 /* clang-format off */
 static const struct pg_statement st_decided = {
     "coupon_users_decided",
-    "SELECT x.ord FROM unnest($2::bigint[], $3::bigint[]) WITH ORDINALITY AS x (user_id, at, ord)"
-    " JOIN coupon_requests AS q ON q.coupon_id = $1::bigint AND q.user_id = x.user_id AND q.requested_at = " SQL_AT("x.at")
+    "SELECT x.ord FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS x (user_id, at, ord)"
+    " JOIN coupon_requests AS q ON q.coupon_id = $3::bigint AND q.user_id = x.user_id AND q.requested_at = " SQL_AT("x.at")
     " WHERE q.outcome IS NOT NULL"};
 static const struct pg_statement st_held = {
     "coupon_users_held",
-    "SELECT x.ord FROM unnest($2::bigint[]) WITH ORDINALITY AS x (user_id, ord)"
-    " WHERE EXISTS (SELECT FROM user_coupons AS u WHERE " SQL_HELD_BY("u", "$1::bigint", "x.user_id") ")"};
+    "SELECT x.ord FROM unnest($1::bigint[]) WITH ORDINALITY AS x (user_id, ord)"
+    " WHERE EXISTS (SELECT FROM user_coupons AS u WHERE " SQL_HELD_BY("u", "$2::bigint", "x.user_id") ")"};
 /* clang-format on */
 
 /* Rows are places in what was asked, from 1. */
@@ -57,19 +57,18 @@ void coupon_users_decided(struct store *s, int64_t coupon_id, const int64_t *use
         pg_array_i64(&c->array[0], user_ids[i]);
         pg_array_i64(&c->array[1], requested_at_us[i]);
     }
-    const struct pg_params *arrays = store_columns_end(c);
-    store_read(s, &st_decided,
-               PG_PARAMS(store_number(&coupon, coupon_id), arrays->values[0], arrays->values[1]), on_ordinals,
-               NULL, call_new(n, (store_any_fn *)done, arg));
+    struct pg_params *params = store_columns_end(c);
+    pg_params_text(params, store_number(&coupon, coupon_id));
+    store_read(s, &st_decided, params, on_ordinals, NULL, call_new(n, (store_any_fn *)done, arg));
 }
 
 void coupon_users_held(struct store *s, int64_t coupon_id, const int64_t *user_ids, size_t n,
                        coupon_flags_fn *done, void *arg)
 {
     struct store_number coupon;
-    const char *users = store_columns_ids(&s->columns, user_ids, n)->values[0];
-    store_read(s, &st_held, PG_PARAMS(store_number(&coupon, coupon_id), users), on_ordinals, NULL,
-               call_new(n, (store_any_fn *)done, arg));
+    struct pg_params *params = store_columns_ids(&s->columns, user_ids, n);
+    pg_params_text(params, store_number(&coupon, coupon_id));
+    store_read(s, &st_held, params, on_ordinals, NULL, call_new(n, (store_any_fn *)done, arg));
 }
 
 /* --- Redis --- */

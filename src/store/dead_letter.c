@@ -15,8 +15,8 @@
 static const struct pg_statement st_insert = {
     "dead_letter_insert",
     "INSERT INTO dead_letters (topic, consumer_group, exception, reason, key, payload, header_names, header_values)"
-    " VALUES ($1::text, $2::text, $3::text, $4::text, decode($5::text, 'hex'), decode($6::text, 'hex'),"
-    " $7::text[], ARRAY(SELECT decode(v, 'hex') FROM unnest($8::text[]) WITH ORDINALITY AS h(v, i) ORDER BY i))"};
+    " VALUES ($3::text, $4::text, $5::text, $6::text, decode($7::text, 'hex'), decode($8::text, 'hex'),"
+    " $1::text[], ARRAY(SELECT decode(v, 'hex') FROM unnest($2::text[]) WITH ORDINALITY AS h(v, i) ORDER BY i))"};
 static const struct pg_statement st_read = {
     "dead_letter_read",
     "SELECT " LETTER_COLUMNS " FROM dead_letters WHERE id > $1::bigint ORDER BY id LIMIT $2::bigint"};
@@ -33,8 +33,8 @@ static const struct pg_statement st_write = {
     "dead_letter_redrive_write",
     "INSERT INTO dead_letter_redrives AS r (topic, \"partition\", \"offset\", timestamp_ms, state, as_new_request, ticket,"
     " error, sends)"
-    " SELECT topic, part, off, ms, state, anew, ticket, error, (state = 'SENT')::integer"
-    " FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[], $5::text[], $6::boolean[], $7::bigint[], $8::text[])"
+    " SELECT topic, part, off, ms, state, anew <> 0, ticket, error, (state = 'SENT')::integer"
+    " FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[], $8::text[])"
     " AS n(topic, part, off, ms, state, anew, ticket, error)"
     " ON CONFLICT (topic, \"partition\", \"offset\", timestamp_ms) DO UPDATE SET state = excluded.state,"
     " as_new_request = excluded.as_new_request, ticket = excluded.ticket, error = excluded.error,"
@@ -43,10 +43,10 @@ static const struct pg_statement st_write = {
 static const struct pg_statement st_claim = {
     "dead_letter_redrive_claim",
     "WITH due AS MATERIALIZED (SELECT r.topic, r.\"offset\", r.timestamp_ms FROM dead_letter_redrives AS r"
-    " JOIN dead_letters AS l ON l.id = r.\"offset\" AND l.topic || $1::text = r.topic"
+    " JOIN dead_letters AS l ON l.id = r.\"offset\" AND l.topic || $2::text = r.topic"
     " WHERE r.state IN ('REQUESTED', 'SENDING') AND r.\"partition\" = 0"
-    " AND NOT r.as_new_request AND r.\"offset\" <> ALL ($3::bigint[])"
-    " ORDER BY r.\"offset\" LIMIT $2::bigint FOR UPDATE OF r SKIP LOCKED),"
+    " AND NOT r.as_new_request AND r.\"offset\" <> ALL ($1::bigint[])"
+    " ORDER BY r.\"offset\" LIMIT $3::bigint FOR UPDATE OF r SKIP LOCKED),"
     " claimed AS (UPDATE dead_letter_redrives AS r SET state = 'SENDING', changed_at = now() FROM due"
     " WHERE r.topic = due.topic AND r.\"partition\" = 0 AND r.\"offset\" = due.\"offset\""
     " AND r.timestamp_ms = due.timestamp_ms RETURNING r.\"offset\" AS letter)"
@@ -135,11 +135,16 @@ void dead_letter_insert(struct store *s, const struct dead_letter_row *row, stor
         pg_array_text(&c->array[0], row->headers[i].name);
         pg_array_text(&c->array[1], row->headers[i].value.p ? hex_param(value, row->headers[i].value) : "");
     }
-    const struct pg_params *headers = store_columns_end(c);
-    store_exec(s, &st_insert,
-               PG_PARAMS(row->topic, row->group, row->exception, row->reason, hex_param(key, row->key),
-                         hex_param(payload, row->payload), headers->values[0], headers->values[1]),
-               0, done, arg);
+    struct pg_params *params = store_columns_end(c);
+    const char *const texts[] = {row->topic,
+                                 row->group,
+                                 row->exception,
+                                 row->reason,
+                                 hex_param(key, row->key),
+                                 hex_param(payload, row->payload)};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        pg_params_text(params, texts[i]);
+    store_exec(s, &st_insert, params, 0, done, arg);
 }
 
 static void on_letters(struct store_call *c, const struct pg_result *r, const struct error *e)
@@ -234,12 +239,13 @@ void dead_letter_redrives(struct store *s, const char *const *topics, const stru
     store_columns_begin(c, 1);
     for (size_t i = 0; topics[i]; i++)
         pg_array_text(&c->array[0], topics[i]);
-    const struct pg_params *names = store_columns_end(c);
-    store_read(s, &st_redrives,
-               PG_PARAMS(names->values[0], from->topic, store_number(&partition, from->partition),
-                         store_number(&offset, from->offset), store_number(&timestamp, from->timestamp_ms),
-                         store_number(&most, (int64_t)limit)),
-               on_redrives, (store_any_fn *)done, arg);
+    struct pg_params *params = store_columns_end(c);
+    pg_params_text(params, from->topic);
+    pg_params_text(params, store_number(&partition, from->partition));
+    pg_params_text(params, store_number(&offset, from->offset));
+    pg_params_text(params, store_number(&timestamp, from->timestamp_ms));
+    pg_params_text(params, store_number(&most, (int64_t)limit));
+    store_read(s, &st_redrives, params, on_redrives, (store_any_fn *)done, arg);
 }
 
 void dead_letter_redrive_write(struct store *s, const struct dead_letter_redrive *rows, size_t n,
@@ -252,8 +258,8 @@ void dead_letter_redrive_write(struct store *s, const struct dead_letter_redrive
         pg_array_i64(&c->array[1], rows[i].id.partition);
         pg_array_i64(&c->array[2], rows[i].id.offset);
         pg_array_i64(&c->array[3], rows[i].id.timestamp_ms);
-        pg_array_raw(&c->array[4], state_words[rows[i].state]);
-        pg_array_raw(&c->array[5], rows[i].as_new_request ? "true" : "false");
+        pg_array_text(&c->array[4], state_words[rows[i].state]);
+        pg_array_i64(&c->array[5], rows[i].as_new_request);
         store_array_id(&c->array[6], rows[i].ticket);
         pg_array_text(&c->array[7], rows[i].error);
     }
@@ -264,9 +270,10 @@ void dead_letter_redrive_claim(struct store *s, const char *suffix, size_t limit
                                size_t nskip, dead_letter_rows_fn *done, void *arg)
 {
     struct store_number most;
-    const char *skipped = store_columns_ids(&s->columns, skip, nskip)->values[0];
-    store_read(s, &st_claim, PG_PARAMS(suffix, store_number(&most, (int64_t)limit), skipped), on_letters,
-               (store_any_fn *)done, arg);
+    struct pg_params *params = store_columns_ids(&s->columns, skip, nskip);
+    pg_params_text(params, suffix);
+    pg_params_text(params, store_number(&most, (int64_t)limit));
+    store_read(s, &st_claim, params, on_letters, (store_any_fn *)done, arg);
 }
 
 void dead_letter_redrive_end(struct store *s, int64_t id, const char *error, store_done_fn *done, void *arg)

@@ -161,7 +161,7 @@ struct issue_tx *issue_tx_lock(struct store *s, const struct issue_tx_request *r
 static void write_rows(struct issue_tx *i, const struct pg_statement *st, const char *at_us, size_t planned)
 {
     struct pg_params *params = store_columns_end(&i->tx.store->columns);
-    store_param(params, at_us);
+    pg_params_text(params, at_us);
     store_tx_write(&i->tx, st, params, planned, STORE_TX_BUG);
 }
 

@@ -311,7 +311,7 @@ static void write_rows(const struct writer *w, const struct pg_statement *st, si
 {
     struct pg_params *params = store_columns_end(w->c);
     if (w->at)
-        store_param(params, w->at);
+        pg_params_text(params, w->at);
     store_tx_write(w->tx, st, params, planned, mismatch);
 }
 

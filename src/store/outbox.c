@@ -9,12 +9,12 @@
 static const struct pg_statement st_claim = {
     "outbox_claim",
     "WITH due AS MATERIALIZED (SELECT order_id, orders FROM outbox"
-    " WHERE available_at <= now() AND error IS NULL AND order_id <> ALL ($4::bigint[])"
-    " ORDER BY available_at, order_id LIMIT $1::bigint FOR UPDATE SKIP LOCKED),"
+    " WHERE available_at <= now() AND error IS NULL AND order_id <> ALL ($1::bigint[])"
+    " ORDER BY available_at, order_id LIMIT $2::bigint FOR UPDATE SKIP LOCKED),"
     " room AS (SELECT order_id, sum(orders) OVER (ORDER BY order_id ROWS UNBOUNDED PRECEDING) - orders AS before FROM due),"
     " claimed AS (UPDATE outbox AS o SET attempts = o.attempts + 1, available_at = now()"
-    " + LEAST($2::bigint * power(2, LEAST(o.attempts, 30)), $3::bigint) * interval '1 millisecond'"
-    " FROM room WHERE o.order_id = room.order_id AND room.before < $1::bigint"
+    " + LEAST($3::bigint * power(2, LEAST(o.attempts, 30)), $4::bigint) * interval '1 millisecond'"
+    " FROM room WHERE o.order_id = room.order_id AND room.before < $2::bigint"
     " RETURNING o.order_id, o.orders, o.payload, o.attempts, o.published)"
     " SELECT * FROM claimed ORDER BY order_id"};
 static const struct pg_statement st_delete = {
@@ -59,13 +59,12 @@ void outbox_claim(struct store *s, size_t orders, int64_t base_ms, int64_t max_m
                   size_t nskip, claim_fn *done, void *arg)
 {
     struct store_number most, base, max;
-    struct store_columns *c = &s->columns;
-    const char *skipped = store_columns_ids(c, skip, nskip)->values[0];
+    struct pg_params *params = store_columns_ids(&s->columns, skip, nskip);
+    pg_params_text(params, store_number(&most, (int64_t)orders));
+    pg_params_text(params, store_number(&base, base_ms));
+    pg_params_text(params, store_number(&max, max_ms));
     /* An unknown outcome only means that rows are due later. */
-    store_read(s, &st_claim,
-               PG_PARAMS(store_number(&most, (int64_t)orders), store_number(&base, base_ms),
-                         store_number(&max, max_ms), skipped),
-               on_claimed, (store_any_fn *)done, arg);
+    store_read(s, &st_claim, params, on_claimed, (store_any_fn *)done, arg);
 }
 
 void outbox_delete(struct store *s, const int64_t *order_ids, size_t n, store_done_fn *done, void *arg)

@@ -212,7 +212,7 @@ void product_sales(struct store *s, const int64_t *ids, size_t n, const char *fi
                    product_sales_fn *done, void *arg)
 {
     struct pg_params *params = store_columns_ids(&s->columns, ids, n);
-    store_param(params, first_day);
+    pg_params_text(params, first_day);
     store_read(s, &st_product_sales, params, on_product_sales, (store_any_fn *)done, arg);
 }
 

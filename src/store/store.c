@@ -58,19 +58,15 @@ void store_columns_begin(struct store_columns *c, int n)
 {
     ASSERT(n <= STORE_COLUMNS_MAX);
     c->n = n;
-    for (int i = 0; i < n; i++) {
-        buf_clear(&c->array[i]);
+    for (int i = 0; i < n; i++)
         pg_array_begin(&c->array[i]);
-    }
 }
 
 struct pg_params *store_columns_end(struct store_columns *c)
 {
     c->params.n = 0;
-    for (int i = 0; i < c->n; i++) {
-        pg_array_end(&c->array[i]);
-        store_param(&c->params, buf_str(&c->array[i]));
-    }
+    for (int i = 0; i < c->n; i++)
+        pg_params_array(&c->params, &c->array[i]);
     return &c->params;
 }
 
@@ -92,12 +88,6 @@ const char *store_number(struct store_number *n, int64_t v)
 {
     snprintf(n->text, sizeof(n->text), "%" PRId64, v);
     return n->text;
-}
-
-void store_param(struct pg_params *p, const char *text)
-{
-    ASSERT(p->n < PG_MAX_PARAMS);
-    p->values[p->n++] = text;
 }
 
 void store_array_id(struct buf *array, int64_t id)

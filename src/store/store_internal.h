@@ -45,8 +45,6 @@ struct store_number { /* a scalar parameter in text form */
     char text[24];
 };
 const char *store_number(struct store_number *n, int64_t v);
-/* Append a scalar parameter, NULL for SQL NULL; the text must live until the statement is queued. */
-void store_param(struct pg_params *p, const char *text);
 
 /* Ids that may be absent: 0 in C, NULL in the database. */
 void store_array_id(struct buf *array, int64_t id);

@@ -37,9 +37,70 @@ START_TEST(values_and_arrays)
     pg_array_begin(&b);
     pg_array_text(&b, "quote \" back \\ 상품");
     pg_array_text(&b, NULL);
-    pg_array_end(&b);
-    pg_pool_query(pool, &st, PG_PARAMS("9007199254740993", "12345678.90", buf_str(&b)), 0, on_row, &o);
+    struct pg_params params = *PG_PARAMS("9007199254740993", "12345678.90");
+    pg_params_array(&params, &b);
+    pg_pool_query(pool, &st, &params, 0, on_row, &o);
     buf_free(&b); /* parameters were copied */
+    wait_done(&o);
+}
+END_TEST
+
+static void on_array_text(void *arg, enum pg_status status, const struct pg_result *r, const struct error *e)
+{
+    ck_assert_msg(status == PG_OK, "%s", e ? e->text : "");
+    ck_assert_str_eq(pg_result_text(r, 0, 0), "{-9223372036854775808,NULL,0,9223372036854775807}");
+    ck_assert_str_eq(pg_result_text(r, 0, 1), "{0.00,0.05,-0.05,0.50,1.00,-99.99,9999.99,10000.00,10000.01,"
+                                              "100000000.00,1234567890123.45,9999999999999.99,"
+                                              "-92233720368547758.08,92233720368547758.07}");
+    ck_assert_str_eq(pg_result_text(r, 0, 2), "{\"\",NULL,\"NULL\",\"a,b \\\"{\\\\\",상품}");
+    ck_assert_str_eq(pg_result_text(r, 0, 3), "{}");
+    ck_assert_str_eq(pg_result_text(r, 0, 4), "{NULL,NULL}");
+    ck_assert_str_eq(pg_result_text(r, 0, 5), "x");
+    ((struct outcome *)arg)->calls++;
+}
+
+/* Each kind of array arrives as it was meant. */
+START_TEST(arrays_of_every_kind)
+{
+    static const struct pg_statement st = {
+        "arrays", "SELECT $1::bigint[]::text, $2::numeric[]::text, $3::text[]::text, $4::bigint[]::text, "
+                  "$5::numeric[]::text, $6::text"};
+    static const money amounts[] = {0,
+                                    5,
+                                    -5,
+                                    50,
+                                    100,
+                                    -9999,
+                                    999999,
+                                    1000000,
+                                    1000001,
+                                    10000000000,
+                                    123456789012345,
+                                    MONEY_MAX,
+                                    INT64_MIN,
+                                    INT64_MAX};
+    static const char *const texts[] = {"", NULL, "NULL", "a,b \"{\\", "상품"};
+    struct outcome o = {0};
+    struct buf b[5] = {{0}};
+    for (size_t i = 0; i < ARRAY_LEN(b); i++)
+        pg_array_begin(&b[i]);
+    pg_array_i64(&b[0], INT64_MIN);
+    pg_array_null(&b[0]);
+    pg_array_i64(&b[0], 0);
+    pg_array_i64(&b[0], INT64_MAX);
+    for (size_t i = 0; i < ARRAY_LEN(amounts); i++)
+        pg_array_money(&b[1], amounts[i]);
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        pg_array_text(&b[2], texts[i]);
+    pg_array_null(&b[4]);
+    pg_array_null(&b[4]);
+    struct pg_params params = {0};
+    for (size_t i = 0; i < ARRAY_LEN(b); i++)
+        pg_params_array(&params, &b[i]);
+    pg_params_text(&params, "x");
+    pg_pool_query(pool, &st, &params, 0, on_array_text, &o);
+    for (size_t i = 0; i < ARRAY_LEN(b); i++)
+        buf_free(&b[i]);
     wait_done(&o);
 }
 END_TEST
@@ -304,6 +365,7 @@ Suite *pg_query_suite(void)
     tcase_set_timeout(c, 30);
     tcase_add_checked_fixture(c, service_setup, service_teardown);
     tcase_add_test(c, values_and_arrays);
+    tcase_add_test(c, arrays_of_every_kind);
     tcase_add_test(c, session_settings);
     tcase_add_test(c, command_tag_counts_rows);
     tcase_add_test(c, many_at_once);
