@@ -28,30 +28,31 @@ static const struct pg_statement st_facts = {
     "issue_tx_facts",
     "SELECT x.ord, u.status IS NOT NULL, u.status IS NOT DISTINCT FROM 'ACTIVE', uc.user_coupon_id,"
     " q.outcome IS NOT NULL, q.outcome IS NOT DISTINCT FROM 'SUCCESS', q.reason, q.user_coupon_id"
-    " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS x (coupon_id, user_id, at, ord)"
+    " FROM (SELECT unnest($1::bigint[]) AS coupon_id, unnest($2::bigint[]) AS user_id, unnest($3::bigint[]) AS at,"
+    " generate_subscripts($1::bigint[], 1) AS ord) AS x"
     " LEFT JOIN users AS u ON u.user_id = x.user_id"
     " LEFT JOIN LATERAL (SELECT user_coupon_id FROM user_coupons AS h WHERE " SQL_HELD_BY("h", "x.coupon_id", "x.user_id")
     " ORDER BY h.coupon_id, h.user_id LIMIT 1) AS uc ON true"
     " LEFT JOIN coupon_requests AS q ON q.coupon_id = x.coupon_id AND q.user_id = x.user_id"
     " AND q.requested_at = " SQL_AT("x.at")};
 /* A request that somebody decided since the lock is not touched, and the row count tells. Decision numbers ascend in the order
- * of the array. */
+ * of the arrays: unnest() in a select list gives their elements one by one. */
 static const struct pg_statement st_requests = {
     "issue_tx_requests",
     "INSERT INTO coupon_requests AS q"
     " (coupon_id, user_id, requested_at, ticket, outcome, reason, user_coupon_id, decision, decided_at)"
     " SELECT coupon_id, user_id, " SQL_AT("at") ", ticket, outcome, reason, user_coupon_id,"
-    " nextval('coupon_decision_seq'), " SQL_AT("$8")
-    " FROM (SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[],"
-    " $7::bigint[]) WITH ORDINALITY AS x (coupon_id, user_id, at, ticket, outcome, reason, user_coupon_id, ord)"
-    " ORDER BY ord OFFSET 0) AS sorted"
+    " nextval('coupon_decision_seq'), (SELECT " SQL_AT("$8") ")"
+    " FROM (SELECT unnest($1::bigint[]) AS coupon_id, unnest($2::bigint[]) AS user_id, unnest($3::bigint[]) AS at,"
+    " unnest($4::bigint[]) AS ticket, unnest($5::text[]) AS outcome, unnest($6::text[]) AS reason,"
+    " unnest($7::bigint[]) AS user_coupon_id) AS x"
     " ON CONFLICT (coupon_id, user_id, requested_at) DO UPDATE SET outcome = EXCLUDED.outcome,"
     " reason = EXCLUDED.reason, user_coupon_id = EXCLUDED.user_coupon_id, decision = EXCLUDED.decision,"
     " decided_at = EXCLUDED.decided_at, ticket = COALESCE(q.ticket, EXCLUDED.ticket) WHERE q.outcome IS NULL"};
 static const struct pg_statement st_user_coupons = {
     "issue_tx_user_coupons",
     "INSERT INTO user_coupons (user_coupon_id, coupon_id, user_id, status, issued_at)"
-    " SELECT x.*, 'ISSUED', " SQL_AT("$4") " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS x"};
+    " SELECT unnest($1::bigint[]), unnest($2::bigint[]), unnest($3::bigint[]), 'ISSUED', (SELECT " SQL_AT("$4") ")"};
 static const struct pg_statement st_counts = {
     "issue_tx_counts",
     "UPDATE coupons AS c SET issued_count = c.issued_count + x.issued, updated_at = " SQL_AT("$3")
