@@ -4,7 +4,10 @@
  * read before the queue is drained (else a wake-up between the two is lost), and a drain that stops at its
  * budget writes to the descriptor itself: the next turn goes on, after sockets and timers had theirs. A
  * one-second tick polls the queue even if nothing happened: that is what keeps an idle consumer in its group
- * (max.poll.interval.ms). */
+ * (max.poll.interval.ms).
+ *
+ * An owner that has enough holds the bridge: events stay where they are until it goes on. That it may not forget: what the queue holds
+ * besides messages waits as well, so a bridge that was held from one tick to the next is drained all the same, until it goes on. */
 #include "kafka/kafka_internal.h"
 
 #include <errno.h>
@@ -31,7 +34,7 @@ static void bridge_drain(struct kafka_bridge *b)
 {
     b->draining = true;
     size_t spent = 0;
-    while (spent < BRIDGE_BUDGET) {
+    while (spent < BRIDGE_BUDGET && !b->held) {
         rd_kafka_event_t *event = rd_kafka_queue_poll(b->queue, 0);
         if (!event)
             break;
@@ -41,7 +44,7 @@ static void bridge_drain(struct kafka_bridge *b)
         rd_kafka_event_destroy(event);
     }
     b->draining = false;
-    if (spent >= BRIDGE_BUDGET)
+    if (spent >= BRIDGE_BUDGET && !b->held)
         bridge_arm(b);
 }
 
@@ -55,7 +58,25 @@ static void bridge_readable_ev(evutil_socket_t fd, short what, void *arg)
 
 static void on_bridge_tick(void *arg)
 {
-    bridge_drain(arg);
+    struct kafka_bridge *b = arg;
+    if (b->held && b->held_at_tick) {
+        b->held = false;
+        b->stalled = true;
+    }
+    b->held_at_tick = b->held;
+    bridge_drain(b);
+}
+
+void kafka_bridge_hold(struct kafka_bridge *b)
+{
+    b->held = !b->stalled;
+}
+
+void kafka_bridge_go_on(struct kafka_bridge *b)
+{
+    if (b->held)
+        bridge_arm(b);
+    b->held = b->held_at_tick = b->stalled = false;
 }
 
 void kafka_bridge_open(struct kafka_bridge *b, struct loop *l, rd_kafka_queue_t *queue, kafka_bridge_fn *fn,
@@ -86,5 +107,5 @@ void kafka_bridge_close(struct kafka_bridge *b)
     close(b->fd);
     loop_timer_free(b->tick);
     rd_kafka_queue_destroy(b->queue);
-    b->queue = NULL;
+    *b = (struct kafka_bridge){0};
 }

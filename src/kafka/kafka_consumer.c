@@ -433,6 +433,7 @@ void kafka_consumer_close(struct kafka_consumer *c, int64_t deadline_ms, void (*
     if (!c->rk)
         return;
     kafka_assign_refuse(c);
+    kafka_bridge_go_on(&c->bridge); /* for its last event, whatever the buffers hold */
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(c->rk, c->bridge.queue);
     if (!error)
         return;

@@ -28,6 +28,9 @@ struct kafka_bridge {
     struct event *ev;
     struct loop_timer *tick;
     bool draining;
+    bool held;         /* the owner wants no event for now */
+    bool held_at_tick; /* it was so at the last tick and has been since */
+    bool stalled;      /* drained although held, until the owner goes on */
 };
 
 /* Serve queue (the bridge takes the reference) until kafka_bridge_close(). */
@@ -36,6 +39,10 @@ void kafka_bridge_open(struct kafka_bridge *b, struct loop *l, rd_kafka_queue_t 
 /* Stop serving and give the queue back; events left in it are lost. No-op while closed. Not from inside fn.
  */
 void kafka_bridge_close(struct kafka_bridge *b);
+/* Let events wait in the queue from now on, two seconds at most while nothing goes on; they are handled again after
+ * kafka_bridge_go_on(). From inside fn this is the last event of the drain. Both are no-ops when it is so already. */
+void kafka_bridge_hold(struct kafka_bridge *b);
+void kafka_bridge_go_on(struct kafka_bridge *b);
 
 /* --- kafka_wait.c --- */
 

@@ -1,8 +1,9 @@
 /* The buffer of one partition, its batches and their outcomes.
  *
- * Messages are copied out of librdkafka as they come, so that no event of it outlives the drain. A partition
- * whose buffer is full is paused in librdkafka (what that has prefetched is fetched again later) and resumed
- * at half. A batch that is out keeps its messages until the owner finishes it, even when a revoke has made
+ * Messages are copied out of librdkafka as they come, so that no event of it outlives the drain. While a buffer is more than
+ * half full, the others wait in librdkafka's queue. When batches stand still they are taken all the same, with what else is in that
+ * queue, and a partition whose buffer is full is paused in librdkafka (what that has prefetched is fetched again later) and
+ * resumed at half. A batch that is out keeps its messages until the owner finishes it, even when a revoke has made
  * it void. Two batches of a partition can be out when the owner says that the first is all but finished; their outcomes count in
  * offset order. */
 #include "kafka/kafka_group.h"
@@ -87,6 +88,26 @@ int64_t kafka_partition_lag(const struct kafka_partition *p)
     return high > p->done ? high - p->done : 0;
 }
 
+/* Full with divisor 1, half full with 2. */
+static bool buffer_is_above(const struct kafka_partition *p, size_t divisor)
+{
+    const struct kafka_consumer *c = p->consumer;
+    size_t records = c->max_records * BUFFER_BATCHES;
+    if (records < BUFFER_RECORDS_MIN)
+        records = BUFFER_RECORDS_MIN;
+    return p->nitems >= records / divisor || p->bytes >= c->buffer_bytes / divisor;
+}
+
+/* Events are read again when no buffer is above half. */
+static void read_on(struct kafka_consumer *c)
+{
+    const struct kafka_partition *p;
+    TAILQ_FOREACH(p, &c->partitions, link)
+    if (buffer_is_above(p, 2))
+        return;
+    kafka_bridge_go_on(&c->bridge);
+}
+
 void kafka_partition_free(struct kafka_partition *p)
 {
     struct kafka_consumer *c = p->consumer;
@@ -109,6 +130,7 @@ void kafka_partition_free(struct kafka_partition *p)
         c->last = NULL;
     mem_free(p);
     kafka_dispatch(c); /* its batch no longer counts */
+    read_on(c);
 }
 
 /* --- taking messages --- */
@@ -174,15 +196,6 @@ static struct kafka_item *item_new(const struct kafka_topic *topic, const rd_kaf
     return item;
 }
 
-static bool buffer_is_above(const struct kafka_partition *p, size_t divisor)
-{
-    const struct kafka_consumer *c = p->consumer;
-    size_t records = c->max_records * BUFFER_BATCHES;
-    if (records < BUFFER_RECORDS_MIN)
-        records = BUFFER_RECORDS_MIN;
-    return p->nitems >= records / divisor || p->bytes >= c->buffer_bytes / divisor;
-}
-
 void kafka_partition_take(struct kafka_partition *p, const rd_kafka_message_t *m)
 {
     if (p->overlap >= 0 && m->offset >= p->overlap && m->offset < p->next)
@@ -200,6 +213,8 @@ void kafka_partition_take(struct kafka_partition *p, const rd_kafka_message_t *m
         partition_move(p, PARTITION_READY);
     if (!p->paused && buffer_is_above(p, 1))
         kafka_partition_pause(p, true);
+    if (p->consumer->state == CONSUMER_RUNNING && buffer_is_above(p, 2))
+        kafka_bridge_hold(&p->consumer->bridge);
 }
 
 void kafka_partition_pause(struct kafka_partition *p, bool paused)
@@ -428,6 +443,7 @@ void kafka_consumer_done(struct kafka_consumer *c, uint64_t batch_id, enum kafka
     take_outcomes(p);
     if (p->paused && !buffer_is_above(p, 2))
         kafka_partition_pause(p, false);
+    read_on(c);
     kafka_dispatch(c);
 }
 

@@ -1,4 +1,4 @@
-/* The sales ranking in Redis: days, keys and lifetimes for lua/ranking_apply.lua, and reading the best sellers. */
+/* The sales ranking in Redis: forgetting a day, the offset, and reading the best sellers. ranking_count.c counts. */
 #include "store/ranking.h"
 
 #include <inttypes.h>
@@ -6,150 +6,10 @@
 #include <stdlib.h>
 
 #include "msg/msg_date.h"
+#include "store/ranking_internal.h"
 #include "store/store_script.h"
 
-#define ID           "%" PRId64
-#define PART_MAX     500 /* sales of one script call */
-#define DAYS_MAX     370
-#define SEEN_BITS    65536 /* bits of one block: 8 KiB at most, whatever the ids are */
 #define QUANTITY_MAX (INT64_C(1) << 53)
-
-/* --- applying --- */
-
-typedef void apply_fn(void *arg, int64_t counted, const struct error *e);
-
-struct apply {
-    struct store *store;
-    char *topic;
-    int32_t partition;
-    int64_t next_offset, today;
-    int retention_days;
-    struct ranking_sale *sales; /* those within the retention */
-    size_t n, at;
-    int64_t counted;
-    apply_fn *done;
-    void *arg;
-};
-
-static void finish_apply(struct apply *a, const struct error *e)
-{
-    a->done(a->arg, a->counted, e);
-    mem_free(a->topic);
-    mem_free(a->sales);
-    mem_free(a);
-}
-
-/* The instant at which the keys of a day end: the start of the day after the retention. */
-static int64_t day_ends_s(int64_t day, int retention_days)
-{
-    return msg_date_day_start(day + retention_days) / 1000000;
-}
-
-static void add_day(struct script_args *s, const struct apply *a, int64_t day)
-{
-    struct buf name = BUF_INIT;
-    for (int k = 0; k < 3; k++) {
-        buf_clear(&name);
-        msg_date_day(&name, day + k);
-        script_slice(s, buf_slice(&name));
-    }
-    buf_free(&name);
-    for (int k = 0; k < 3; k++)
-        script_i64(s, day_ends_s(day + k, a->retention_days));
-    script_i64(s, day_ends_s(day + 3, a->retention_days)); /* seen marks go last */
-}
-
-static void add_sale(struct script_args *s, const struct ranking_sale *sale, size_t day_index)
-{
-    script_i64(s, (int64_t)day_index);
-    script_i64(s, sale->product_id);
-    script_i64(s, sale->quantity);
-    if (sale->order_item_id > 0) {
-        script_i64(s, sale->order_item_id / SEEN_BITS);
-        script_i64(s, sale->order_item_id % SEEN_BITS);
-    } else {
-        char mark[48];
-        snprintf(mark, sizeof mark, ID ":" ID, sale->order_id, sale->product_id);
-        script_text(s, "");
-        script_text(s, mark);
-    }
-}
-
-static void send_part(struct apply *a);
-
-static void on_part(void *arg, const struct redis_reply *r, const struct error *e)
-{
-    struct apply *a = arg;
-    if (e) {
-        finish_apply(a, e);
-        return;
-    }
-    a->counted += redis_reply_i64(r);
-    if (a->at < a->n)
-        send_part(a);
-    else
-        finish_apply(a, NULL);
-}
-
-/* Parts follow one another: the offset goes with the last, when everything before it is counted. */
-static void send_part(struct apply *a)
-{
-    size_t n = a->n - a->at < PART_MAX ? a->n - a->at : PART_MAX;
-    const struct ranking_sale *sales = a->sales + a->at;
-    a->at += n;
-    int64_t days[DAYS_MAX];
-    size_t *indexes = mem_array(n, sizeof *indexes), ndays = 0;
-    for (size_t i = 0; i < n; i++) {
-        int64_t day = msg_date_day_of(sales[i].sold_at_us);
-        size_t k = 0;
-        while (k < ndays && days[k] != day)
-            k++;
-        if (k == ndays)
-            days[ndays++] = day;
-        indexes[i] = k + 1;
-    }
-    struct script_args s = {0};
-    script_key(&s, "product:ranking:offset:%s:%" PRId32, a->topic, a->partition);
-    if (a->at == a->n && a->next_offset >= 0)
-        script_i64(&s, a->next_offset);
-    else
-        script_text(&s, "");
-    script_i64(&s, (int64_t)ndays);
-    for (size_t k = 0; k < ndays; k++)
-        add_day(&s, a, days[k]);
-    for (size_t i = 0; i < n; i++)
-        add_sale(&s, &sales[i], indexes[i]);
-    mem_free(indexes);
-    store_script(a->store, SCRIPT_RANKING_APPLY, &s, 0, on_part, a);
-}
-
-/* Days whose keys have ended, and days further ahead than clocks can differ, are not counted. */
-static bool within_retention(const struct apply *a, const struct ranking_sale *sale)
-{
-    int64_t day = msg_date_day_of(sale->sold_at_us);
-    return day > a->today - a->retention_days && day <= a->today + 1;
-}
-
-void ranking_apply(struct store *s, const char *topic, int32_t partition, int64_t next_offset,
-                   const struct ranking_sale *sales, size_t n, int64_t now_us, int retention_days,
-                   apply_fn *done, void *arg)
-{
-    ASSERT(retention_days > 0 && retention_days < DAYS_MAX - 2);
-    struct apply *a = mem_zalloc(sizeof *a);
-    *a = (struct apply){.store = s,
-                        .topic = mem_strdup(topic),
-                        .partition = partition,
-                        .next_offset = next_offset,
-                        .today = msg_date_day_of(now_us),
-                        .retention_days = retention_days,
-                        .sales = mem_array(n, sizeof *sales),
-                        .done = done,
-                        .arg = arg};
-    for (size_t i = 0; i < n; i++)
-        if (within_retention(a, &sales[i]))
-            a->sales[a->n++] = sales[i];
-    send_part(a);
-}
 
 /* --- forgetting --- */
 
@@ -194,7 +54,7 @@ void ranking_forget(struct store *s, int64_t day, int retention_days, store_done
     msg_date_day(&name, day);
     script_slice(&a, buf_slice(&name));
     for (int64_t d = day; d <= day + 2; d++)
-        script_i64(&a, day_ends_s(d, retention_days));
+        script_i64(&a, ranking_day_ends_s(d, retention_days));
     buf_free(&name);
     store_script(s, SCRIPT_RANKING_FORGET, &a, 0, on_forgotten, call_new((store_any_fn *)done, arg, 0));
 }

@@ -11,7 +11,8 @@ struct ranking_sale {
     int64_t sold_at_us; /* its local day is the ranking's day */
 };
 /* Apply events of one partition: each is counted once whatever is redelivered (seen marks), events of days older than the retention
- * are ignored, offset:{topic}:{partition} becomes next_offset (-1 leaves it). One script call per 500 events. counted: how many were new. */
+ * are ignored, offset:{topic}:{partition} becomes next_offset (-1 leaves it). One script call per 500 events, and another
+ * where some of them were counted before. counted: how many were new. */
 void ranking_apply(struct store *s, const char *topic, int32_t partition, int64_t next_offset,
                    const struct ranking_sale *sales, size_t n, int64_t now_us, int retention_days,
                    void (*done)(void *arg, int64_t counted, const struct error *e), void *arg);

@@ -1,9 +1,9 @@
-/* kafka_feed BOOTSTRAP TOPIC COUNT PRODUCTS FIRST-ITEM: sales of products into the topic of the ranking, as rushd writes them, one for
- * each order, keyed by product. Ends when the broker has all of them. For `make bench CASE=ranking`. */
+/* kafka_feed BOOTSTRAP TOPIC COUNT PRODUCTS FIRST-ITEM SOLD-AT: sales of products into the topic of the ranking, as rushd writes them, one
+ * for each order, keyed by product. SOLD-AT (YYYY-MM-DDThh:mm:ss) is an instant in the shop's time zone, not this machine's. Ends when
+ * the broker has all of them. For `make bench CASE=ranking`. */
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 static long failed;
 
@@ -28,14 +28,14 @@ static rd_kafka_t *open_producer(const char *bootstrap)
     return rk;
 }
 
-static int put_sale(rd_kafka_t *rk, const char *topic, long item, long product, const char *now)
+static int put_sale(rd_kafka_t *rk, const char *topic, long item, long product, const char *sold_at)
 {
     char key[24], value[256];
     int nkey = snprintf(key, sizeof key, "%ld", product);
     int n = snprintf(
         value, sizeof value,
         "{\"productId\":%ld,\"orderId\":%ld,\"quantity\":1,\"orderCompletedAt\":\"%s\",\"orderItemId\":%ld}",
-        product, item, now, item);
+        product, item, sold_at, item);
     return rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_KEY(key, (size_t)nkey),
                              RD_KAFKA_V_VALUE(value, (size_t)n), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
                              RD_KAFKA_V_END);
@@ -43,19 +43,16 @@ static int put_sale(rd_kafka_t *rk, const char *topic, long item, long product, 
 
 int main(int argc, char **argv)
 {
-    if (argc != 6)
+    if (argc != 7)
         return 64;
     long count = atol(argv[3]), products = atol(argv[4]), first = atol(argv[5]);
-    char now[32];
-    time_t t = time(NULL);
-    strftime(now, sizeof now, "%Y-%m-%dT%H:%M:%S", localtime(&t));
     rd_kafka_t *rk = open_producer(argv[1]);
     if (!rk)
         return 1;
     for (long i = 0; i < count; i++) {
         /* Spread like sales are: some products sell more than others. */
         long product = 1 + (i % 3 ? i * 7919 % products : i * 7919 % (products / 10 + 1));
-        failed += put_sale(rk, argv[2], first + i, product, now) != RD_KAFKA_RESP_ERR_NO_ERROR;
+        failed += put_sale(rk, argv[2], first + i, product, argv[6]) != RD_KAFKA_RESP_ERR_NO_ERROR;
         rd_kafka_poll(rk, 0);
     }
     rd_kafka_flush(rk, 60000);

@@ -333,7 +333,7 @@ ranking_at() {
 }
 ranking_is_at() { [ "$(ranking_at)" -ge "$1" ]; }
 ranking_sold() {
-    redis-cli -s "$REDIS_SOCKET" ZRANGE "product:ranking:daily:$(TZ=Asia/Seoul date +%F)" 0 -1 WITHSCORES |
+    redis-cli -s "$REDIS_SOCKET" ZRANGE "product:ranking:daily:${sold_at%T*}" 0 -1 WITHSCORES |
         awk 'NR % 2 == 0 { t += $1 } END { print t + 0 }'
 }
 # Sales wait in the topic when the consumer joins its group; the rate is from the first that is counted to the last. No more of
@@ -347,8 +347,9 @@ case_ranking() {
         node_start ranking logging.level.root=info
         bootstrap=${RUSHD_TEST_KAFKA:-$(sed -n 's/.*msg="embedded cluster started" address=\(.*\)/\1/p' "$work/ranking.log")}
         wait_until 120 redis_is_ranked # orders of other cases are counted again first
+        sold_at=$(TZ=Asia/Seoul date +%FT%T) # one day for all sales, also when it ends meanwhile
         sold_before=$(ranking_sold)
-        "$build/tests/bench/kafka_feed" "$bootstrap" product-ranking-topic $sales 1000 $((1000000000 + i * sales)) || exit 1
+        "$build/tests/bench/kafka_feed" "$bootstrap" product-ranking-topic $sales 1000 $((1000000000 + i * sales)) "$sold_at" || exit 1
         rushd_before=$(cpu_us "$node_pid") pg_before=$(cpu_tree_us "$pg_pid") redis_before=$(cpu_us "$redis_pid")
         wait_until 60 ranking_is_at 1 || { say "ranking: nothing is counted"; exit 1; }
         early=$(($(ranking_sold) - sold_before)) from=$(now_us)

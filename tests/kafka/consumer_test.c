@@ -218,7 +218,7 @@ static void verify_held(struct bench *b, struct reader *r)
     kafka_consumer_pause(r->consumer, false);
     ck_assert(loop_run_until(b->loop, has_held, r, 60000));
     ck_assert_int_eq(r->gaps, 0);
-    ck_assert_int_eq(reader_times(r, 0, 0, HELD), HELD);
+    ck_assert_int_eq(reader_times(r, 0, 500, HELD), HELD - 500);
     kafka_consumer_lag(r->consumer, on_lag, lag);
     ck_assert_int_eq(lag[0], 0);
 }
@@ -626,6 +626,58 @@ START_TEST(a_rest_comes_again_before_what_overlapped)
 }
 END_TEST
 
+/* --- more than is wanted
+ * ----------------------------------------------------------------------------------------------------------
+ */
+
+static bool script_first_kept(struct reader *r, const struct kafka_batch *b,
+                              enum kafka_batch_outcome *outcome, size_t *count, int64_t *delay_ms)
+{
+    return r->nbatches > 1 || script_keep_all(r, b, outcome, count, delay_ms);
+}
+
+static bool bridge_is_held(void *arg)
+{
+    return ((struct reader *)arg)->consumer->bridge.held;
+}
+
+static bool partition_is_paused(void *arg)
+{
+    return only_partition(arg)->paused;
+}
+
+static bool has_finished_all(void *arg)
+{
+    return ((struct reader *)arg)->finished == HELD - 500;
+}
+
+/* More than half a buffer waits in the library, where it is not thrown away; what stands still is paused. */
+START_TEST(what_is_not_wanted_yet_waits_in_the_library)
+{
+    struct bench *b = bench_new();
+    bench_producer(b, NULL);
+    make_topic(b, "much", 1);
+    produce(b, "much", 0, HELD, 10);
+    struct reader *r = reader_new(b, "g-much");
+    r->script = script_first_kept;
+    reader_start(r, "much", 500, 1, "earliest");
+    ck_assert(loop_run_until(b->loop, bridge_is_held, r, 10000));
+    const struct kafka_partition *p = only_partition(r);
+    ck_assert_uint_eq(p->nitems, 10000); /* half of it */
+    bench_turn(b, 50);
+    ck_assert_uint_eq(p->nitems, 10000);
+    ck_assert(loop_run_until(b->loop, partition_is_paused, r, 5000));
+    ck_assert_uint_eq(p->nitems, 20000);
+    end(r, 0, KAFKA_BATCH_DONE, 500);
+    ck_assert(loop_run_until(b->loop, has_finished_all, r, 10000));
+    ck_assert_int_eq(r->gaps, 0);
+    ck_assert_int_eq(reader_times(r, 0, 500, HELD), HELD - 500);
+    ck_assert(!r->consumer->bridge.held && !p->paused);
+    reader_free(r);
+    bench_free(b);
+}
+END_TEST
+
 /* --- health and settings
  * ----------------------------------------------------------------------------------------------------------
  */
@@ -706,6 +758,7 @@ Suite *consumer_suite(void)
     tcase_add_test(t, failing_handler_does_not_stall);
     tcase_add_test(t, the_next_batch_may_overlap);
     tcase_add_test(t, a_rest_comes_again_before_what_overlapped);
+    tcase_add_test(t, what_is_not_wanted_yet_waits_in_the_library);
     tcase_add_test(t, missing_topic_is_told);
     tcase_add_test(t, close_without_brokers);
     tcase_add_test(t, consumer_settings_are_checked);
