@@ -37,9 +37,10 @@ struct redis_reply;
 enum redis_type redis_reply_type(const struct redis_reply *r); /* NULL counts as nil */
 int64_t redis_reply_i64(const struct redis_reply *r);          /* integer, or a string that is one; else 0 */
 bool redis_reply_is_i64(const struct redis_reply *r,
-                        int64_t *out);                      /* checked form: false for anything else */
-struct slice redis_reply_text(const struct redis_reply *r); /* string or status; empty otherwise */
-size_t redis_reply_len(const struct redis_reply *r);        /* elements of an array; 0 otherwise */
+                        int64_t *out); /* checked form: false for anything else */
+struct slice redis_reply_text(
+    const struct redis_reply *r);                    /* string or status, with a NUL behind it; else empty */
+size_t redis_reply_len(const struct redis_reply *r); /* elements of an array; 0 otherwise */
 const struct redis_reply *redis_reply_at(const struct redis_reply *r, size_t i); /* NULL beyond the end */
 
 /* The end of a call. r is the reply (REDIS_OK, REDIS_FAILED) or NULL; e is never NULL and empty for REDIS_OK.

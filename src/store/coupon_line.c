@@ -18,15 +18,25 @@
 #define BATCH_MAX 200  /* calls of one turn that share a script */
 #define PART_MAX  500  /* the same for members handed in: calls with more go out in parts */
 
+/* Cut a number that a bar ends from the start of *text. */
+static bool cut_number(struct slice *text, int64_t *out)
+{
+    const char *bar = text->n ? memchr(text->p, '|', text->n) : NULL;
+    size_t n = bar ? (size_t)(bar - text->p) : 0;
+    if (!str_to_i64(text->p, n, out))
+        return false;
+    *text = (struct slice){bar + 1, text->n - n - 1};
+    return true;
+}
+
 bool coupon_line_record_parse(struct slice text, struct coupon_line_record *r)
 {
-    char copy[128];
     *r = (struct coupon_line_record){0};
-    if (!text.n || text.n >= sizeof copy)
+    if (text.n < 2 || text.p[1] != '|')
         return false;
-    memcpy(copy, text.p, text.n);
-    copy[text.n] = '\0';
-    return sscanf(copy, "%c|%" SCNd64 "|%" SCNd64 "|", &r->state, &r->ticket, &r->requested_at_us) == 3;
+    r->state = text.p[0];
+    text = (struct slice){text.p + 2, text.n - 2};
+    return cut_number(&text, &r->ticket) && cut_number(&text, &r->requested_at_us);
 }
 
 /* A call on its way whose answer is for somebody. */
@@ -69,9 +79,6 @@ struct line_floor {
     TAILQ_HEAD(, line_batch) waiting;
 };
 
-#define ADD_FLOORS 5 /* the script's answer when the ticket counter is gone */
-#define ADD_WIDTH  6 /* values of one user in its reply */
-
 static void send_adds(struct line_batch *b, int64_t ticket_floor, int64_t last_floor_us);
 
 /* The next call of a batch; NULL at the end, when the batch is gone. */
@@ -79,7 +86,7 @@ static struct add *next_add(struct line_batch *b)
 {
     struct line_call *call = TAILQ_FIRST(&b->calls);
     if (!call) {
-        line_batch_free(b);
+        line_batch_end(b);
         return NULL;
     }
     TAILQ_REMOVE(&b->calls, call, link);
@@ -131,33 +138,70 @@ static void wait_for_floor(struct line_batch *b)
     TAILQ_INSERT_TAIL(&f->waiting, b, link);
 }
 
-static struct coupon_line_ticket read_ticket(const struct redis_reply *r, size_t at)
+/* The reply of coupon_add.lua while its users are gone through in their order. */
+struct added {
+    const struct redis_reply *reply;
+    struct slice answers;                               /* a digit for each user */
+    size_t at, accepted;                                /* users seen, and those of them that are in line */
+    int64_t size;                                       /* of the line behind them */
+    int64_t generation, ticket, requested_at_us, place; /* the last two of the first that is in line */
+};
+
+#define ADD_REFUSED_ALONE 5 /* refused, and there is no set of holders */
+#define ADD_PLACES        5 /* where they begin in the reply */
+
+static bool read_added(const struct redis_reply *r, size_t users, struct added *a)
 {
-    enum coupon_line_answer answer = (enum coupon_line_answer)redis_reply_i64(redis_reply_at(r, at));
-    if (answer == COUPON_LINE_REFUSED)
-        return (struct coupon_line_ticket){.answer = answer,
-                                           .holders_known = redis_reply_i64(redis_reply_at(r, at + 1)) == 1};
-    return (struct coupon_line_ticket){
-        .answer = answer,
-        .ticket = redis_reply_i64(redis_reply_at(r, at + 1)),
-        .requested_at_us = redis_reply_i64(redis_reply_at(r, at + 2)),
-        .position = redis_reply_i64(redis_reply_at(r, at + 3)),
-        .size = redis_reply_i64(redis_reply_at(r, at + 4)),
-        .generation = redis_reply_i64(redis_reply_at(r, at + 5)),
+    *a = (struct added){
+        .reply = r,
+        .answers = redis_reply_text(redis_reply_at(r, 0)),
+        .size = redis_reply_i64(redis_reply_at(r, 1)),
+        .generation = redis_reply_i64(redis_reply_at(r, 2)),
+        .ticket = redis_reply_i64(redis_reply_at(r, 3)),
+        .requested_at_us = redis_reply_i64(redis_reply_at(r, 4)),
+        .place = redis_reply_i64(redis_reply_at(r, ADD_PLACES)),
     };
+    return a->answers.n == users;
+}
+
+static int64_t place_of(const struct added *a)
+{
+    bool in_a_row = redis_reply_len(a->reply) == ADD_PLACES + 1;
+    return in_a_row ? a->place + (int64_t)a->accepted
+                    : redis_reply_i64(redis_reply_at(a->reply, ADD_PLACES + a->accepted));
+}
+
+/* The next user's. */
+static struct coupon_line_ticket read_ticket(struct added *a)
+{
+    int answer = a->answers.p[a->at++] - '0';
+    struct coupon_line_ticket t = {.generation = a->generation};
+    t.holders_known = answer == COUPON_LINE_REFUSED;
+    t.answer = answer == ADD_REFUSED_ALONE ? COUPON_LINE_REFUSED : (enum coupon_line_answer)answer;
+    if (t.answer == COUPON_LINE_ACCEPTED) {
+        t.ticket = a->ticket + (int64_t)a->accepted;
+        t.requested_at_us = a->requested_at_us + (int64_t)a->accepted;
+        t.position = place_of(a);
+        a->accepted++;
+        a->size++;
+    }
+    if (t.answer == COUPON_LINE_ACCEPTED || t.answer == COUPON_LINE_FULL)
+        t.size = a->size;
+    return t;
 }
 
 static void on_added(void *arg, const struct redis_reply *r, const struct error *e)
 {
     struct line_batch *b = arg;
     struct error wrong;
-    if (!e && redis_reply_i64(redis_reply_at(r, 0)) == ADD_FLOORS) {
+    struct added added;
+    if (!e && redis_reply_len(r) == 0) {
         wait_for_floor(b);
         return;
     }
-    if (!e && redis_reply_len(r) != b->n * ADD_WIDTH) {
-        error_set(&wrong, ERROR_BUG, "REPLY", "coupon_add.lua answers %zu values for %zu requests",
-                  redis_reply_len(r), b->n);
+    if (!e && !read_added(r, b->n, &added)) {
+        error_set(&wrong, ERROR_BUG, "REPLY", "coupon_add.lua answers %zu users of %zu", added.answers.n,
+                  b->n);
         e = &wrong;
     }
     if (e) {
@@ -165,8 +209,8 @@ static void on_added(void *arg, const struct redis_reply *r, const struct error 
         return;
     }
     struct add *a;
-    for (size_t at = 0; (a = next_add(b)); at += ADD_WIDTH) {
-        const struct coupon_line_ticket t = read_ticket(r, at);
+    while ((a = next_add(b))) {
+        const struct coupon_line_ticket t = read_ticket(&added);
         a->done(a->arg, &t, NULL);
         mem_free(a);
     }
@@ -202,7 +246,7 @@ static void send_adds(struct line_batch *b, int64_t ticket_floor, int64_t last_f
     script_run_id(b->store, &s);
     TAILQ_FOREACH(call, &b->calls, link)
     script_i64(&s, call->user_id);
-    store_script(b->store, SCRIPT_COUPON_ADD, &s, 1, on_added, b);
+    store_script(b->store, SCRIPT_COUPON_ADD, &s, 0, on_added, b);
 }
 
 static void send_new_adds(struct line_batch *b)
@@ -537,43 +581,50 @@ struct status_call {
     void *arg;
 };
 
-#define STATUS_WIDTH 5 /* values of one user in the script's reply */
+#define STATUS_USERS 2 /* where they begin in the reply of coupon_status.lua */
 
-static void end_status(struct status_call *c, const struct redis_reply *r, size_t at, const struct error *e)
+/* User i of the batch; *more is where the next pair of record and result is. The result's text belongs to the reply. */
+static struct coupon_line_status read_status(const struct redis_reply *r, size_t i, size_t *more)
 {
-    struct coupon_line_status st = {0};
-    struct buf json = BUF_INIT;
-    if (!e) {
-        struct slice result = redis_reply_text(redis_reply_at(r, at));
+    const struct redis_reply *of_user = redis_reply_at(r, STATUS_USERS + i);
+    struct slice result = redis_reply_text(of_user);
+    struct coupon_line_status st = {
+        .size = redis_reply_i64(redis_reply_at(r, 0)),
+        .whole = redis_reply_i64(redis_reply_at(r, 1)) == 1,
+    };
+    if (redis_reply_type(of_user) == REDIS_INTEGER) { /* the place of one without a result */
         struct coupon_line_record record;
-        if (result.n) {
-            buf_put_slice(&json, result);
-            st.result_json = buf_str(&json);
-        }
-        st.position = redis_reply_i64(redis_reply_at(r, at + 2));
-        st.size = redis_reply_i64(redis_reply_at(r, at + 3));
+        st.position = redis_reply_i64(of_user);
         st.pending =
-            coupon_line_record_parse(redis_reply_text(redis_reply_at(r, at + 1)), &record) || st.position > 0;
+            coupon_line_record_parse(redis_reply_text(redis_reply_at(r, *more)), &record) || st.position > 0;
         st.ticket = record.ticket;
         st.requested_at_us = record.requested_at_us;
-        st.whole = redis_reply_i64(redis_reply_at(r, at + 4)) == 1;
+        result = redis_reply_text(redis_reply_at(r, *more + 1));
+        *more += 2;
     }
-    c->done(c->arg, e ? NULL : &st, e);
-    buf_free(&json);
-    mem_free(c);
+    st.result_json = result.n ? result.p : NULL;
+    return st;
 }
 
 static void on_statuses(void *arg, const struct redis_reply *r, const struct error *e)
 {
     struct line_batch *b = arg;
     struct line_call *call;
-    if (!e && redis_reply_i64(redis_reply_at(r, STATUS_WIDTH - 1)) == 0)
+    size_t more = STATUS_USERS + b->n;
+    if (!e && redis_reply_i64(redis_reply_at(r, 1)) == 0)
         store_incomplete(b->store);
-    for (size_t at = 0; (call = TAILQ_FIRST(&b->calls)); at += STATUS_WIDTH) {
+    for (size_t i = 0; (call = TAILQ_FIRST(&b->calls)); i++) {
+        struct status_call *c = CONTAINER_OF(call, struct status_call, call);
         TAILQ_REMOVE(&b->calls, call, link);
-        end_status(CONTAINER_OF(call, struct status_call, call), r, at, e);
+        if (e) {
+            c->done(c->arg, NULL, e);
+        } else {
+            const struct coupon_line_status st = read_status(r, i, &more);
+            c->done(c->arg, &st, NULL);
+        }
+        mem_free(c);
     }
-    line_batch_free(b);
+    line_batch_end(b);
 }
 
 static void send_statuses(struct line_batch *b)
@@ -590,7 +641,7 @@ static void send_statuses(struct line_batch *b)
     script_run_id(b->store, &a);
     TAILQ_FOREACH(call, &b->calls, link)
     script_i64(&a, call->user_id);
-    store_script(b->store, SCRIPT_COUPON_STATUS, &a, b->n * STATUS_WIDTH, on_statuses, b);
+    store_script(b->store, SCRIPT_COUPON_STATUS, &a, STATUS_USERS + b->n, on_statuses, b);
 }
 
 void coupon_line_status(struct store *s, int64_t coupon_id, int64_t user_id, status_fn *done, void *arg)

@@ -119,12 +119,13 @@ void coupon_line_decided(struct store *s, const struct coupon_line_result *resul
 
 struct coupon_line_status {
     const char *result_json; /* NULL: none */
+    /* Whether a request is on its way: not asked for, and false, of who has a result in the form that rushd writes. */
     bool pending;
-    int64_t requested_at_us, ticket;
-    int64_t position, size; /* position 0: no longer in line (in flight) */
-    bool whole;             /* Redis' data is: what is not here was not there */
+    int64_t requested_at_us, ticket, position; /* position 0: no longer in line (in flight) */
+    int64_t size;
+    bool whole; /* Redis' data is: what is not here was not there */
 };
-/* Read all of it at once: one script. */
+/* Read all of it at once: one script for those of a coupon who ask together. */
 void coupon_line_status(struct store *s, int64_t coupon_id, int64_t user_id,
                         void (*done)(void *arg, const struct coupon_line_status *st, const struct error *e),
                         void *arg);

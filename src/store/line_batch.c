@@ -1,21 +1,54 @@
-/* Calls of one turn about the same coupon, gathered for one script: a hundred requests for a coupon that arrive together cost
- * Redis little more than one. Nothing waits longer than the turn. */
+/* Calls about the same coupon, gathered for one script: a hundred requests for a coupon that arrive together cost Redis little more
+ * than one. While a script is under way the next calls gather, so the busier Redis is the more of them share one; when none is,
+ * nothing waits longer than the turn. */
 #include "store/line_batch.h"
 
 #include "base/map.h"
+
+/* A coupon with calls that gather or a script under way. */
+struct line {
+    struct line_batch *open; /* NULL: none */
+    size_t under_way;
+};
 
 struct line_batches {
     struct store *store;
     size_t most;
     line_batch_fn *send;
-    struct map *by_coupon;                  /* coupon id -> its open batch */
+    struct map *lines;                      /* coupon id -> struct line */
     TAILQ_HEAD(open_list, line_batch) open; /* in the order of their first calls */
     struct loop_task task;
 };
 
-static void send_all(void *arg)
+static struct line *line_of(struct line_batches *l, int64_t coupon_id)
 {
-    line_batches_flush(arg);
+    struct line *line = map_get(l->lines, coupon_id);
+    if (!line) {
+        line = mem_zalloc(sizeof *line);
+        map_put(l->lines, coupon_id, line);
+    }
+    return line;
+}
+
+static void send_open(struct line_batches *l, struct line *line)
+{
+    struct line_batch *b = line->open;
+    TAILQ_REMOVE(&l->open, b, link);
+    line->open = NULL;
+    line->under_way++;
+    l->send(b);
+}
+
+static void send_ready(void *arg)
+{
+    struct line_batches *l = arg;
+    struct line_batch *b, *next;
+    TAILQ_FOREACH_SAFE(b, &l->open, link, next)
+    {
+        struct line *line = line_of(l, b->key.coupon_id);
+        if (!line->under_way)
+            send_open(l, line);
+    }
 }
 
 struct line_batches *line_batches_new(struct store *s, size_t most, line_batch_fn *send)
@@ -24,16 +57,10 @@ struct line_batches *line_batches_new(struct store *s, size_t most, line_batch_f
     l->store = s;
     l->most = most;
     l->send = send;
-    l->by_coupon = map_new();
+    l->lines = map_new();
     TAILQ_INIT(&l->open);
-    l->task = (struct loop_task){.run = send_all, .arg = l};
+    l->task = (struct loop_task){.run = send_ready, .arg = l};
     return l;
-}
-
-static void detach(struct line_batches *l, struct line_batch *b)
-{
-    TAILQ_REMOVE(&l->open, b, link);
-    map_del(l->by_coupon, b->key.coupon_id);
 }
 
 static bool same(const struct line_key *a, const struct line_key *b)
@@ -44,18 +71,17 @@ static bool same(const struct line_key *a, const struct line_key *b)
 
 static struct line_batch *open_batch(struct line_batches *l, const struct line_key *key)
 {
-    struct line_batch *b = map_get(l->by_coupon, key->coupon_id);
-    if (b && b->n < l->most && same(&b->key, key))
-        return b;
-    if (b) {
-        detach(l, b);
-        l->send(b);
-    }
-    b = mem_zalloc(sizeof *b);
+    struct line *line = line_of(l, key->coupon_id);
+    if (line->open && line->open->n < l->most && same(&line->open->key, key))
+        return line->open;
+    if (line->open)
+        send_open(l, line);
+    struct line_batch *b = mem_zalloc(sizeof *b);
+    b->owner = l;
     b->store = l->store;
     b->key = *key;
     TAILQ_INIT(&b->calls);
-    map_put(l->by_coupon, key->coupon_id, b);
+    line->open = b;
     TAILQ_INSERT_TAIL(&l->open, b, link);
     return b;
 }
@@ -68,31 +94,42 @@ void line_batches_add(struct line_batches *l, const struct line_key *key, struct
     loop_defer(l->store->loop, &l->task);
 }
 
+void line_batch_end(struct line_batch *b)
+{
+    struct line_batches *l = b->owner;
+    struct line *line = line_of(l, b->key.coupon_id);
+    line->under_way--;
+    if (line->open) {
+        loop_defer(l->store->loop, &l->task);
+    } else if (!line->under_way) {
+        map_del(l->lines, b->key.coupon_id);
+        mem_free(line);
+    }
+    mem_free(b);
+}
+
 void line_batches_flush(struct line_batches *l)
 {
     struct line_batch *b;
-    while ((b = TAILQ_FIRST(&l->open))) {
-        detach(l, b);
-        l->send(b);
-    }
+    while ((b = TAILQ_FIRST(&l->open)))
+        send_open(l, line_of(l, b->key.coupon_id));
 }
 
 void line_batches_free(struct line_batches *l)
 {
     struct line_batch *b;
+    int64_t coupon_id;
+    void *line;
     loop_defer_cancel(l->store->loop, &l->task);
     while ((b = TAILQ_FIRST(&l->open))) {
         struct line_call *call, *next;
-        detach(l, b);
+        TAILQ_REMOVE(&l->open, b, link);
         TAILQ_FOREACH_SAFE(call, &b->calls, link, next)
         mem_free(call);
-        line_batch_free(b);
+        mem_free(b);
     }
-    map_free(l->by_coupon);
+    for (size_t pos = 0; map_next(l->lines, &pos, &coupon_id, &line);)
+        mem_free(line);
+    map_free(l->lines);
     mem_free(l);
-}
-
-void line_batch_free(struct line_batch *b)
-{
-    mem_free(b);
 }

@@ -76,7 +76,7 @@ struct store {
     struct pg_listener *listener; /* while anybody watches */
     TAILQ_HEAD(, store_watcher) watchers;
     TAILQ_HEAD(, line_floor) floors;      /* of coupons whose counters are gone from Redis, being read */
-    struct line_batches *adds, *statuses; /* calls of this turn; NULL before the first */
+    struct line_batches *adds, *statuses; /* calls not sent yet; NULL before the first */
     void (*on_incomplete)(void *arg);
     void *on_incomplete_arg;
 };

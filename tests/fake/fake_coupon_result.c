@@ -133,11 +133,12 @@ static void status_apply(struct fake_op *op)
     const struct fake_entry *e = fake_queue_plain(l, o->user_id);
     e = e ? e : fake_queue_quoted(l, o->user_id);
     o->json = result ? mem_strdup(result->json) : NULL;
-    o->status = (struct coupon_line_status){.result_json = o->json,
-                                            .pending = e || (r && r->flies),
-                                            .position = fake_queue_rank(l, e),
-                                            .whole = !fake_redis_incomplete(op->store),
-                                            .size = (int64_t)l->queue.n};
+    o->status = (struct coupon_line_status){
+        .result_json = o->json, .whole = !fake_redis_incomplete(op->store), .size = (int64_t)l->queue.n};
+    if (o->json && str_starts_with(o->json, "{\"success\":"))
+        return;
+    o->status.pending = e || (r && r->flies);
+    o->status.position = fake_queue_rank(l, e);
     if (o->status.pending && r) {
         o->status.requested_at_us = r->at_us;
         o->status.ticket = r->ticket;

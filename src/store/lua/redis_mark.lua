@@ -1,6 +1,6 @@
 -- Know whether Redis holds all of our data, and say so when it has been put there.
 -- KEYS 1 mark 2 rebuilds under way 3 mark of what is not needed at once
--- ARGV 1 run id of this process of Redis 2 generation 3 step: read, begin, lines, whole
+-- ARGV 1 run id of this process of Redis 2 generation 3 step: begin, lines, whole
 -- The mark is "run id generation". Another process than the one that wrote it may have lost the last writes, so its mark does not count.
 -- A rebuild enters its name when it begins and marks only while the name still stands there: whatever emptied Redis meanwhile took
 -- it away. Returns {0 not whole, 1 lines and holders are whole, 2 everything is; generation of the mark or 0}.
