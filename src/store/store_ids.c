@@ -1,17 +1,17 @@
 /* Ids out of PostgreSQL's sequences, reserved in blocks by a statement of their own.
  *
  * A transaction needs its ids before it writes, and values that a crashed transaction took may come back
- * (library facts section 8); so they are reserved by a committed statement. Another node that reserves at the
- * same time interleaves, so a block comes as one or more runs. The next block is fetched while half of one is
- * left: nobody waits at a steady rate. */
+ * (library facts section 8); so they are reserved by a committed statement. A number of a sequence stands for as many ids as the
+ * sequence's increment. Another node that reserves at the same time interleaves, so a block comes as one or more runs. The next block
+ * is fetched while half of one is left: nobody waits at a steady rate. */
 #include "store/store_internal.h"
 
 #define IDS_BLOCK 4096
 
 #define RESERVE(sequence)                                                                                    \
-    "SELECT min(v), count(*) FROM (SELECT v, v - row_number() OVER (ORDER BY v) AS run FROM"                 \
-    " (SELECT nextval('" sequence                                                                            \
-    "') AS v FROM generate_series(1, $1::int)) AS taken) AS runs GROUP BY run ORDER BY 1"
+    "SELECT nextval('" sequence "'), s.seqincrement FROM pg_sequence AS s, LATERAL"                          \
+    " generate_series(1, ($1::bigint + s.seqincrement - 1) / s.seqincrement)"                                \
+    " WHERE s.seqrelid = '" sequence "'::regclass"
 
 static const struct pg_statement statements[STORE_ID_COUNT] = {
     [STORE_ID_ORDER] = {"ids_order", RESERVE("orders_id_seq")},
@@ -79,6 +79,17 @@ static void serve_waiters(struct store_ids *ids)
         start_fill(ids, w->n - ids->left, 0);
 }
 
+/* A run that begins where the last one ends is part of it. */
+static void add_run(struct store_ids *ids, int64_t first, int64_t count)
+{
+    struct store_id_run *last = ids->nruns ? &ids->runs[ids->nruns - 1] : NULL;
+    if (last && last->end == first)
+        last->end += count;
+    else
+        ids->runs[ids->nruns++] = (struct store_id_run){.next = first, .end = first + count};
+    ids->left += (size_t)count;
+}
+
 static void on_filled(void *arg, enum pg_status status, const struct pg_result *r, const struct error *e)
 {
     struct store_ids *ids = arg;
@@ -90,11 +101,8 @@ static void on_filled(void *arg, enum pg_status status, const struct pg_result *
     }
     int rows = pg_result_rows(r);
     ids->runs = mem_grow(ids->runs, ids->nruns + (size_t)rows, sizeof(*ids->runs));
-    for (int i = 0; i < rows; i++) {
-        int64_t first = pg_result_i64(r, i, 0), count = pg_result_i64(r, i, 1);
-        ids->runs[ids->nruns++] = (struct store_id_run){.next = first, .end = first + count};
-        ids->left += (size_t)count;
-    }
+    for (int i = 0; i < rows; i++)
+        add_run(ids, pg_result_i64(r, i, 0), pg_result_i64(r, i, 1));
     serve_waiters(ids);
 }
 
@@ -122,8 +130,6 @@ void store_ids_ensure(struct store *s, enum store_id kind, size_t n, int64_t dea
     struct store_ids *ids = &s->ids[kind];
     if (n <= ids->left && TAILQ_EMPTY(&ids->waiters)) {
         store_done_later(s, done, arg);
-        if (ids->left - n < IDS_BLOCK / 2 && !ids->filling)
-            start_fill(ids, IDS_BLOCK, 0);
         return;
     }
     struct store_ids_waiter *w = mem_zalloc(sizeof(*w));
@@ -146,6 +152,8 @@ int64_t store_ids_take(struct store *s, enum store_id kind)
         ids->nruns--;
         memmove(ids->runs, ids->runs + 1, ids->nruns * sizeof(*ids->runs));
     }
+    if (ids->left < IDS_BLOCK / 2 && !ids->filling)
+        start_fill(ids, IDS_BLOCK, 0);
     return id;
 }
 

@@ -263,7 +263,7 @@ START_TEST(deciding_uses_indexes)
         requests[i] = (struct issue_tx_request){
             .coupon_id = 3, .user_id = 10000 + i, .requested_at_us = 100 + i, .ticket = i + 1};
         decisions[i] =
-            (struct issue_tx_decision){.request = requests[i], .success = true, .user_coupon_id = 100000 + i};
+            (struct issue_tx_decision){.request = requests[i], .success = true, .user_coupon_id = 10000000 + i};
         rows[i] = (struct coupon_request_row){
             .coupon_id = 3, .user_id = 10000 + i, .requested_at_us = 100 + i, .ticket = i + 1};
     }

@@ -229,6 +229,48 @@ START_TEST(ids_are_reserved_in_blocks)
 }
 END_TEST
 
+/* Whoever takes ids steadily never waits for them. */
+START_TEST(the_next_block_comes_before_the_last_id)
+{
+    struct outcome o = {0};
+    store_ids_ensure(node.store, STORE_ID_ORDER, 1, DEADLINE_MS, on_done, &o);
+    AWAIT_OK(&o);
+    for (int i = 0; i < 50; i++) {
+        size_t left = store_ids_left(node.store, STORE_ID_ORDER);
+        ck_assert_uint_ge(left, 1000);
+        for (int k = 0; k < 1000; k++)
+            store_ids_take(node.store, STORE_ID_ORDER);
+        for (int turn = 0; turn < 1000 && store_ids_left(node.store, STORE_ID_ORDER) < 1000; turn++)
+            run_for(5);
+    }
+    ck_assert_int_lt(sql_i64("SELECT last_value FROM orders_id_seq"), 100000); /* none were thrown away */
+}
+END_TEST
+
+/* Of another program that draws from the sequence, and of one that changed its increment. */
+START_TEST(ids_of_others_are_left_alone)
+{
+    struct outcome o = {0}, more = {0};
+    int64_t theirs = sql_i64("SELECT nextval('orders_id_seq')");
+    store_ids_ensure(node.store, STORE_ID_ORDER, 1, DEADLINE_MS, on_done, &o);
+    AWAIT_OK(&o);
+    int64_t later = sql_i64("SELECT nextval('orders_id_seq')");
+    sql("ALTER SEQUENCE orders_id_seq INCREMENT BY 1; SELECT setval('orders_id_seq', %lld)",
+        (long long)later + 63);
+    size_t left = store_ids_left(node.store, STORE_ID_ORDER);
+    store_ids_ensure(node.store, STORE_ID_ORDER, left + 10, DEADLINE_MS, on_done, &more);
+    AWAIT_OK(&more);
+    int64_t last = 0;
+    for (size_t i = 0; i < left + 10; i++) {
+        int64_t id = store_ids_take(node.store, STORE_ID_ORDER);
+        ck_assert_int_gt(id, last);
+        ck_assert(id != theirs && id != later);
+        last = id;
+    }
+    ck_assert_int_eq(sql_i64("SELECT last_value FROM orders_id_seq") >= last, 1);
+}
+END_TEST
+
 START_TEST(two_nodes_never_get_the_same_id)
 {
     struct node other;
@@ -282,6 +324,8 @@ Suite *store_pg_schema_suite(void)
     tcase_add_test(seeded, demo_data_is_loaded_once_and_the_books_agree);
     tcase_add_test(seeded, dangerous_settings_are_named);
     tcase_add_test(seeded, ids_are_reserved_in_blocks);
+    tcase_add_test(seeded, the_next_block_comes_before_the_last_id);
+    tcase_add_test(seeded, ids_of_others_are_left_alone);
     tcase_add_test(seeded, two_nodes_never_get_the_same_id);
     tcase_add_test(seeded, ids_that_do_not_come_in_time_are_an_error);
     suite_add_tcase(s, seeded);
