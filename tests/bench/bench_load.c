@@ -3,7 +3,7 @@
  * flattered). Knows nothing of rushd but its routes.
  *
  *   bench_load --port P --case NAME [--connections 64] [--seconds 10] [--warmup 2] [--rate N] [--pipeline 1]
- *              [--users FIRST:COUNT] [--stride N] [--products COUNT] [--coupon ID] [--path PATH] [--cpu NAME:PID]... [--pending N]
+ *              [--users FIRST:COUNT] [--stride N] [--products COUNT] [--coupon ID] [--path PATH] [--cpu NAME:PID[/THREAD]]... [--pending N]
  *              [--requests N] [--once 1]
  *
  * Users follow each other in steps of --stride, so that neighbours of one batch lie far apart in a large table. A PATH may hold
@@ -81,13 +81,15 @@ static struct {
          .products = 1,
          .coupon = 1};
 
-/* The processes whose CPU time is told, each with its children. */
+/* The processes whose CPU time is told, each with its children; with a thread's name, that thread alone, which then no longer
+ * counts for its process. */
 enum {
     WATCHED_MAX = 8
 };
 static struct watched {
     char name[32];
     int pid;
+    const char *thread;  /* NULL: the whole */
     double before, used; /* seconds */
 } watched[WATCHED_MAX];
 static int nwatched;
@@ -345,40 +347,72 @@ static void run(struct connection *all, double seconds)
 
 /* --- CPU --- */
 
-/* Ticks of user and system time of a process; *parent gets its parent. */
-static uint64_t process_ticks(const char *pid, int *parent)
+/* Ticks of user and system time that a stat file tells; *parent gets the parent, name (if any) must be that in parentheses. */
+static uint64_t stat_ticks(const char *path, const char *name, int *parent)
 {
-    char path[64], text[1024];
+    char text[1024];
     unsigned long long user, system;
-    snprintf(path, sizeof path, "/proc/%.20s/stat", pid);
     FILE *f = fopen(path, "r");
     size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
     if (f)
         fclose(f);
     text[n] = '\0';
-    const char *rest = strrchr(text, ')'); /* the name before it may hold anything */
+    const char *rest = strrchr(text, ')'), *first = strchr(text, '('); /* the name may hold anything */
+    if (name && (!rest || !first || (size_t)(rest - first - 1) != strlen(name) ||
+                 strncmp(first + 1, name, strlen(name)) != 0))
+        return 0;
     if (!rest ||
         sscanf(rest, ") %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", parent, &user, &system) != 3)
         return 0;
     return user + system;
 }
 
+static double ticks_to_seconds(uint64_t ticks)
+{
+    return (double)ticks / (double)sysconf(_SC_CLK_TCK);
+}
+
+/* Time of the threads of a process that have this name, in seconds. */
+static double thread_seconds(int pid, const char *name)
+{
+    char path[300];
+    uint64_t ticks = 0;
+    int parent;
+    snprintf(path, sizeof path, "/proc/%d/task", pid);
+    DIR *d = opendir(path);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        snprintf(path, sizeof path, "/proc/%d/task/%.20s/stat", pid, e->d_name);
+        if (e->d_name[0] != '.')
+            ticks += stat_ticks(path, name, &parent);
+    }
+    if (d)
+        closedir(d);
+    return ticks_to_seconds(ticks);
+}
+
 /* Time of a process and its living children, in seconds. */
 static double family_seconds(int pid)
 {
+    char path[64];
     uint64_t ticks = 0;
     DIR *d = opendir("/proc");
     for (struct dirent *e; d && (e = readdir(d));) {
         int parent = 0;
         if (e->d_name[0] < '1' || e->d_name[0] > '9')
             continue;
-        uint64_t t = process_ticks(e->d_name, &parent);
+        snprintf(path, sizeof path, "/proc/%.20s/stat", e->d_name);
+        uint64_t t = stat_ticks(path, NULL, &parent);
         if (parent == pid || atoi(e->d_name) == pid)
             ticks += t;
     }
     if (d)
         closedir(d);
-    return (double)ticks / (double)sysconf(_SC_CLK_TCK);
+    return ticks_to_seconds(ticks);
+}
+
+static double watched_seconds(const struct watched *w)
+{
+    return w->thread ? thread_seconds(w->pid, w->thread) : family_seconds(w->pid);
 }
 
 static double own_seconds(void)
@@ -392,13 +426,17 @@ static double own_seconds(void)
 static void watch_begin(void)
 {
     for (int i = 0; i < nwatched; i++)
-        watched[i].before = family_seconds(watched[i].pid);
+        watched[i].before = watched_seconds(&watched[i]);
 }
 
 static void watch_end(void)
 {
     for (int i = 0; i < nwatched; i++)
-        watched[i].used = family_seconds(watched[i].pid) - watched[i].before;
+        watched[i].used = watched_seconds(&watched[i]) - watched[i].before;
+    for (int i = 0; i < nwatched; i++)
+        for (int k = 0; k < nwatched; k++)
+            if (watched[k].thread && !watched[i].thread && watched[k].pid == watched[i].pid)
+                watched[i].used -= watched[k].used;
 }
 
 /* --- result --- */
@@ -446,12 +484,14 @@ static void parse_watched(const char *v)
 {
     const char *colon = strchr(v, ':');
     if (!colon || nwatched == WATCHED_MAX) {
-        fprintf(stderr, "bench_load: --cpu NAME:PID, at most %d\n", WATCHED_MAX);
+        fprintf(stderr, "bench_load: --cpu NAME:PID[/THREAD], at most %d\n", WATCHED_MAX);
         exit(64);
     }
     struct watched *w = &watched[nwatched++];
     snprintf(w->name, sizeof w->name, "%.*s", (int)(colon - v), v);
     w->pid = atoi(colon + 1);
+    const char *slash = strchr(colon, '/');
+    w->thread = slash ? slash + 1 : NULL;
 }
 
 static void parse(int argc, char **argv)

@@ -21,6 +21,18 @@ cpu_tree_us() {
     done | awk -v us="$CPU_TICK_US" '$1 > t { t = $1 } END { printf "%.0f\n", t * us }'
 }
 
+# cpu_thread_us PID NAME: of its threads that have this name.
+cpu_thread_us() {
+    cat "/proc/$1"/task/[0-9]*/stat 2>/dev/null | sed -n "s/^[0-9]* ($2) //p" | awk -v us="$CPU_TICK_US" '{ t += $12 + $13 } END { printf "%.0f\n", t * us }'
+}
+
+# steal_start, steal_stop: sets used_steal, the per cent of the cores' time that the host gave to others in between.
+steal_ticks() { awk '/^cpu / { for (i = 2; i <= 9; i++) t += $i; print $9, t }' /proc/stat; }
+steal_start() { steal_before=$(steal_ticks); }
+steal_stop() {
+    used_steal=$(echo "$steal_before $(steal_ticks)" | awk '{ printf "%.1f", ($4 > $2 ? 100 * ($3 - $1) / ($4 - $2) : 0) }')
+}
+
 # The process of service $1 ("pg", "redis", "kafka").
 cpu_service_pid() { sed 's/ .*//' "$SERVICES_DIR/pids/$1"; }
 

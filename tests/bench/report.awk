@@ -24,8 +24,8 @@ file == 1 && $1 == "latency" {
     next
 }
 {
-    rows = rows "<tr><td>" $1 "<td>" $3 "<td>" $2 "<td>" $4 "<td>" $5 "<td>" $6 "<td>" $12 "<td>" $13 "<td>" $7 "<td>" $8 "<td>" $9 "<td>" $10 "<td>" $11 "</tr>\n"
-    if ($10 != "-") {
+    rows = rows "<tr><td>" $1 "<td>" $3 "<td>" $2 "<td>" $4 "<td>" $5 "<td>" $6 "<td>" $12 "<td>" $13 "<td>" $7 "<td>" $8 "<td>" $9 "<td>" $14 "<td>" $10 "<td class=\"" $11 "\">" $11 "<td>" $15 "</tr>\n"
+    if ($10 != "-" && $9 != "-") {
         n++
         name[n] = $1
         part[n] = $10 > 0 ? $9 / $10 : 0
@@ -89,8 +89,8 @@ function curve(   i, d, ms, top, x) {
 }
 END {
     print "<!DOCTYPE html><html lang=\"en\"><meta charset=\"utf-8\"><title>rushd benchmark</title>"
-    print "<style>body{font:14px sans-serif;margin:2em}svg{font:12px sans-serif}figure{display:inline-block;margin:.5em}figure svg{font-size:11px}i{padding:0 .6em;margin:0 .4em}td,th{padding:.3em .8em;text-align:right;border-bottom:1px solid #ddd}td:first-child,th:first-child{text-align:left}</style>"
-    print "<h1>rushd benchmark</h1><p>" machine "</p><table><tr><th>case<th>median<th>unit<th>spread %<th>p50 ms<th>p99 ms<th>p99.9 ms<th>CPU us per answer<th>yardstick<th>its rate<th>ratio<th>target<th></tr>"
+    print "<style>body{font:14px sans-serif;margin:2em}svg{font:12px sans-serif}figure{display:inline-block;margin:.5em}figure svg{font-size:11px}i{padding:0 .6em;margin:0 .4em}td,th{padding:.3em .8em;text-align:right;border-bottom:1px solid #ddd}.missed{color:#c64}.failed{color:#c00;font-weight:bold}td:first-child,th:first-child{text-align:left}</style>"
+    print "<h1>rushd benchmark</h1><p>" machine "</p><table><tr><th>case<th>median<th>unit<th>spread %<th>p50 ms<th>p99 ms<th>p99.9 ms<th>CPU us per answer<th>yardstick<th>its rate<th>ratio<th>spread %<th>target<th><th>steal %</tr>"
     print rows "</table>"
     if (n)
         bars()

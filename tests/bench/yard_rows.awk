@@ -1,4 +1,4 @@
-# SQL of the yardstick of requests' rows for psql: see yard_rows in run.sh. what: accepted, decided; q: an apostrophe.
+# SQL of the yardstick of requests' rows for psql: see yard_rows in yardsticks.sh. what: accepted, decided; q: an apostrophe.
 # Users come in a fixed order that has nothing to do with their numbers: multiplying by a number prime to the modulus.
 function array(text) { return q "{" text "}" q }
 BEGIN {

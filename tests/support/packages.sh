@@ -36,6 +36,9 @@ test command clang-format-14 clang-format-14
 test command clang clang
 test fuzzer - libclang-rt-dev
 test command git git
+bench command nginx nginx-light
+bench command redis-benchmark redis-tools
+bench pgbench pgbench postgresql
 broker command java default-jre-headless
 broker command mvn maven
 broker command kcat kcat
@@ -58,6 +61,7 @@ packages_is_there() {
         command) command -v "$2" >/dev/null 2>&1 ;;
         module) pkg-config --exists "$2" 2>/dev/null ;;
         file) [ -e "$2" ] ;;
+        pgbench) [ -x "$(packages_postgres_dir)/pgbench" ] ;;
         postgres) [ -n "$(packages_postgres_dir)" ] ;;
         # clang prints the whole path of a runtime library that it has, and the bare name of one it has not.
         fuzzer) [ -e "$(clang -print-file-name="libclang_rt.fuzzer-$(uname -m).a" 2>/dev/null)" ] ;;
