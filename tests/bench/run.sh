@@ -1,9 +1,9 @@
 #!/bin/sh
 # `make bench`: measures rushd on services of its own (durable settings) beside a yardstick for each case, in the same run.
 #
-#   tests/bench/run.sh SRCDIR BUILDDIR [CASE...]      CASE: http http-pipelined orders-hot orders-spread coupon-redis
-#                                                     coupon-database refuse refuse-first issue first-result ranking
-#                                                     status curve overload memory connections start; default: these
+#   tests/bench/run.sh SRCDIR BUILDDIR [CASE...]      CASE: http http-pipelined orders-hot orders-spread orders-p99
+#                                                     coupon-redis coupon-database refuse refuse-first issue first-result
+#                                                     ranking status curve overload memory connections start; default: these
 #       CASE scale: what an operation costs as the data grows (scale.sh, half an hour and 15 GB; BENCH_SCALE="--quick" and its
 #       other arguments); its curves join the report
 #
@@ -26,7 +26,7 @@
 set -u
 src=$(cd "$1" && pwd) build=$(cd "$2" && pwd)
 shift 2
-cases=${*:-http http-pipelined orders-hot orders-spread coupon-redis coupon-database refuse refuse-first issue first-result ranking status curve overload memory connections start}
+cases=${*:-http http-pipelined orders-hot orders-spread orders-p99 coupon-redis coupon-database refuse refuse-first issue first-result ranking status curve overload memory connections start}
 seconds=${BENCH_SECONDS:-10} repeat=${BENCH_REPEAT:-3} connections=${BENCH_CONNECTIONS:-64}
 STEAL_WARNING=2
 PATH=$PATH:/usr/sbin # where nginx is

@@ -42,6 +42,16 @@ yard_pgbench() {
     "$PG_BIN/pgbench" -c 8 -j 1 -T "$seconds" "$(pg_url yard)" 2>"$work/pgbench.log" | sed -n 's/^tps = \([0-9.]*\).*/\1/p'
 }
 
+# The 99th percentile of its transactions' latency in ms at 70 % of its peak just before, each from the instant at which it was due.
+yard_pgbench_p99() {
+    yard_tps=$(yard_pgbench)
+    rm -f "$work"/pgbench-latency.*
+    "$PG_BIN/pgbench" -n -c 8 -j 1 -T "$seconds" -R "$(div "$yard_tps" "$(div 100 70)")" --log --log-prefix="$work/pgbench-latency" \
+        "$(pg_url yard)" >"$work/pgbench.log" 2>&1 || return 1
+    cat "$work"/pgbench-latency.* | awk '{ print $3 / 1000 }' | sort -n |
+        awk '{ v[NR] = $1 } END { if (!NR) exit 1; printf "%.1f\n", v[int(NR * 0.99 + 0.5)] }'
+}
+
 # yard_redis_benchmark NAME ARGS...: redis-benchmark in a database of its own. It counts requests, not seconds: as many as it did in
 # $seconds the last time.
 yard_redis_benchmark() {
