@@ -648,7 +648,8 @@ static bool partition_is_paused(void *arg)
 
 static bool has_finished_all(void *arg)
 {
-    return ((struct reader *)arg)->finished == HELD - 500;
+    struct reader *r = arg;
+    return r->finished + r->batches[0].n == HELD;
 }
 
 /* More than half a buffer waits in the library, where it is not thrown away; what stands still is paused. */
@@ -668,11 +669,41 @@ START_TEST(what_is_not_wanted_yet_waits_in_the_library)
     ck_assert_uint_eq(p->nitems, 10000);
     ck_assert(loop_run_until(b->loop, partition_is_paused, r, 5000));
     ck_assert_uint_eq(p->nitems, 20000);
-    end(r, 0, KAFKA_BATCH_DONE, 500);
+    size_t first = kept[0]->n;
+    end(r, 0, KAFKA_BATCH_DONE, first);
     ck_assert(loop_run_until(b->loop, has_finished_all, r, 10000));
     ck_assert_int_eq(r->gaps, 0);
-    ck_assert_int_eq(reader_times(r, 0, 500, HELD), HELD - 500);
+    ck_assert_uint_eq((size_t)reader_times(r, 0, (int64_t)first, HELD), HELD - first);
     ck_assert(!r->consumer->bridge.held && !p->paused);
+    reader_free(r);
+    bench_free(b);
+}
+END_TEST
+
+/* Whoever joins the group does not wait for what is held: librdkafka takes back what it has queued. */
+START_TEST(a_rebalance_overtakes_what_is_held)
+{
+    struct bench *b = bench_new();
+    bench_producer(b, NULL);
+    make_topic(b, "overtaken", 1);
+    produce(b, "overtaken", 0, HELD, 10);
+    struct reader *r = reader_new(b, "g-overtaken"), *other = reader_new(b, "g-overtaken");
+    r->script = script_keep_all;
+    reader_start(r, "overtaken", 500, 1, "earliest");
+    ck_assert(loop_run_until(b->loop, bridge_is_held, r, 10000));
+    reader_start(other, "overtaken", 500, 1, "earliest");
+    size_t ended = 0, messages = 0;
+    while (!r->revoked && messages < HELD) { /* slowly: ten seconds for what is there */
+        bench_turn(b, 200);
+        if (r->revoked || ended == r->nbatches)
+            continue;
+        messages += kept[ended]->n;
+        end(r, ended, KAFKA_BATCH_DONE, kept[ended]->n);
+        ended++;
+    }
+    ck_assert_int_eq(r->revoked, 1);
+    ck_assert_uint_lt(messages, HELD / 2);
+    reader_free(other);
     reader_free(r);
     bench_free(b);
 }
@@ -759,6 +790,7 @@ Suite *consumer_suite(void)
     tcase_add_test(t, the_next_batch_may_overlap);
     tcase_add_test(t, a_rest_comes_again_before_what_overlapped);
     tcase_add_test(t, what_is_not_wanted_yet_waits_in_the_library);
+    tcase_add_test(t, a_rebalance_overtakes_what_is_held);
     tcase_add_test(t, missing_topic_is_told);
     tcase_add_test(t, close_without_brokers);
     tcase_add_test(t, consumer_settings_are_checked);
