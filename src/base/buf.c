@@ -17,7 +17,7 @@ void buf_clear(struct buf *b)
     b->len = 0;
 }
 
-char *buf_reserve(struct buf *b, size_t n)
+char *buf_grow(struct buf *b, size_t n)
 {
     if (n >= SIZE_MAX / 2 - b->len)
         base_die(EX_OSERR, "out of memory: a buffer of %zu bytes is to grow by %zu", b->len, n);
@@ -30,30 +30,6 @@ char *buf_reserve(struct buf *b, size_t n)
         b->cap = cap;
     }
     return b->data + b->len;
-}
-
-void buf_put(struct buf *b, const void *p, size_t n)
-{
-    if (n == 0)
-        return;
-    memcpy(buf_reserve(b, n), p, n);
-    b->len += n;
-}
-
-void buf_put_slice(struct buf *b, struct slice s)
-{
-    buf_put(b, s.p, s.n);
-}
-
-void buf_puts(struct buf *b, const char *s)
-{
-    buf_put(b, s, strlen(s));
-}
-
-void buf_putc(struct buf *b, char c)
-{
-    *buf_reserve(b, 1) = c;
-    b->len++;
 }
 
 void buf_put_i64(struct buf *b, int64_t v)

@@ -19,16 +19,43 @@ struct buf {
 void buf_free(struct buf *b);
 /* Make the buffer empty, keep its memory. */
 void buf_clear(struct buf *b);
+/* Get memory for n more bytes: what buf_reserve() does when there is not enough. */
+char *buf_grow(struct buf *b, size_t n);
+
 /* Make room for n more bytes and return where they go; the caller adds to len what it has written. */
-char *buf_reserve(struct buf *b, size_t n);
+static inline char *buf_reserve(struct buf *b, size_t n)
+{
+    return n < b->cap - b->len ? b->data + b->len : buf_grow(b, n);
+}
+
 /* Append n bytes. */
-void buf_put(struct buf *b, const void *p, size_t n);
+static inline void buf_put(struct buf *b, const void *p, size_t n)
+{
+    if (n == 0)
+        return;
+    memcpy(buf_reserve(b, n), p, n);
+    b->len += n;
+}
+
 /* Append the bytes of a slice. */
-void buf_put_slice(struct buf *b, struct slice s);
+static inline void buf_put_slice(struct buf *b, struct slice s)
+{
+    buf_put(b, s.p, s.n);
+}
+
 /* Append a string. */
-void buf_puts(struct buf *b, const char *s);
+static inline void buf_puts(struct buf *b, const char *s)
+{
+    buf_put(b, s, strlen(s));
+}
+
 /* Append one byte. */
-void buf_putc(struct buf *b, char c);
+static inline void buf_putc(struct buf *b, char c)
+{
+    *buf_reserve(b, 1) = c;
+    b->len++;
+}
+
 /* Append a number in decimal. */
 void buf_put_i64(struct buf *b, int64_t v);
 /* Append formatted text of any length. */

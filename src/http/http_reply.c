@@ -60,8 +60,8 @@ static uint64_t mix(uint64_t x)
 void http_reply_make_id(struct http_server *s, char *out)
 {
     uint64_t id = mix(s->id_seed + s->id_count++);
-    for (int i = 0; i < 16; i++)
-        out[i] = "0123456789abcdef"[id >> (60 - 4 * i) & 15];
+    for (int i = 15; i >= 0; i--, id >>= 4)
+        out[i] = "0123456789abcdef"[id & 15];
     out[16] = '\0';
 }
 

@@ -123,7 +123,7 @@ static char *put_day(char *p, int64_t day)
     return put_digits(p, c.day, 2);
 }
 
-static char *put_date(char *p, int64_t second, char separator)
+static char *print_date(char *p, int64_t second, char separator)
 {
     int64_t day = floor_div(second, SECONDS_PER_DAY), rest = second - day * SECONDS_PER_DAY;
     p = put_day(p, day);
@@ -133,6 +133,23 @@ static char *put_date(char *p, int64_t second, char separator)
     p = put_digits(p, rest / 60 % 60, 2);
     *p++ = ':';
     return put_digits(p, rest % 60, 2);
+}
+
+/* Most dates are of this second, as the last one was. */
+static char *put_date(char *p, int64_t second, char separator)
+{
+    static struct {
+        int64_t second;
+        size_t n; /* 0: none yet */
+        char separator, text[DATE_SIZE];
+    } last;
+    if (!last.n || last.second != second || last.separator != separator) {
+        last.n = (size_t)(print_date(last.text, second, separator) - last.text);
+        last.second = second;
+        last.separator = separator;
+    }
+    memcpy(p, last.text, last.n);
+    return p + last.n;
 }
 
 static char *put_fraction(char *p, int64_t us)

@@ -52,9 +52,8 @@ void msg_json_array_end(struct msg_json *j)
     close_bracket(j, ']');
 }
 
-void msg_json_key(struct msg_json *j, const char *name)
+void msg_json_key_plain(struct msg_json *j, const char *name, size_t n)
 {
-    size_t n = strlen(name);
     char *at = buf_reserve(j->out, n + 4);
     char *p = at;
     if (j->comma)
@@ -79,6 +78,14 @@ static void escape(struct buf *out, unsigned char c)
         buf_put(out, (char[]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]}, 6);
 }
 
+/* True for a valid sequence of three bytes that needs no look at its second one's range: every Korean syllable. */
+static bool is_plain_three(const char *s, size_t n)
+{
+    unsigned char first = (unsigned char)s[0];
+    return first >= 0xe1 && first <= 0xec && n >= 3 && ((unsigned char)s[1] & 0xc0) == 0x80 &&
+           ((unsigned char)s[2] & 0xc0) == 0x80;
+}
+
 /* Length of the longest start of s that needs no escape and is valid UTF-8. */
 static size_t clean_run(const char *s, size_t n)
 {
@@ -89,6 +96,8 @@ static size_t clean_run(const char *s, size_t n)
             if (c < 0x20 || c == '"' || c == '\\')
                 break;
             i++;
+        } else if (is_plain_three(s + i, n - i)) {
+            i += 3;
         } else {
             size_t len = str_utf8_next(s + i, n - i);
             if (len == 0)

@@ -29,9 +29,14 @@ void msg_json_object_end(struct msg_json *j);
 void msg_json_array(struct msg_json *j);
 void msg_json_array_end(struct msg_json *j);
 
+/* What msg_json_key() does. */
+void msg_json_key_plain(struct msg_json *j, const char *name, size_t n);
 /* Write a member's name. name must not need escapes (our own constants); for names from outside use
  * msg_json_key_n. */
-void msg_json_key(struct msg_json *j, const char *name);
+static inline void msg_json_key(struct msg_json *j, const char *name)
+{
+    msg_json_key_plain(j, name, strlen(name)); /* of a constant the compiler knows the length */
+}
 void msg_json_key_n(struct msg_json *j, const char *name, size_t n);
 
 /* Write a text value; NULL writes null. Valid UTF-8 passes through, a byte that is none becomes U+FFFD. */

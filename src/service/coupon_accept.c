@@ -66,9 +66,13 @@ static const struct metric_def accepting_def = {.name = "rushd.coupon.accepting"
                                                 .type = METRIC_GAUGE,
                                                 .help = "Coupon requests on their way into a waiting line."};
 
-static void count(const char *outcome)
+/* REFUSAL_NONE: accepted. */
+static void count(struct coupon_accept *o, enum refusal_code code)
 {
-    metric_add(metric_series(metric_register(&outcome_def), &outcome), 1);
+    const char *outcome = code == REFUSAL_NONE ? "accepted" : refusal_word(code);
+    if (!o->outcomes[code])
+        o->outcomes[code] = metric_series(metric_register(&outcome_def), &outcome);
+    metric_add(o->outcomes[code], 1);
 }
 
 static void set_requests(struct coupon_accept *o, size_t n)
@@ -88,7 +92,7 @@ static void finish(struct accept *a, const struct coupon_accepted *accepted, con
 static void finish_refused(struct accept *a, enum refusal_code code)
 {
     const struct refusal why = {.code = code};
-    count(refusal_word(code));
+    count(a->owner, code);
     finish(a, NULL, &why);
 }
 
@@ -107,7 +111,7 @@ int64_t coupon_estimate_s(const struct coupon_accept *a, int64_t coupon_id, int6
 
 static void finish_accepted(struct accept *a)
 {
-    count("accepted");
+    count(a->owner, REFUSAL_NONE);
     const struct coupon_accepted accepted = {a->ticket.ticket, a->ticket.position, a->ticket.size,
                                              coupon_estimate_s(a->owner, a->coupon_id, a->ticket.position)};
     finish(a, &accepted, NULL);
@@ -231,10 +235,11 @@ static void insert_rows(void *arg)
     struct insert *in = mem_zalloc(sizeof *in);
     in->owner = o;
     TAILQ_INIT(&in->list);
-    struct coupon_request_row *rows = mem_array(o->insert_limit, sizeof *rows);
+    size_t most = o->nto_insert < o->insert_limit ? o->nto_insert : o->insert_limit;
+    struct coupon_request_row *rows = mem_array(most, sizeof *rows);
     int64_t now = clock_mono_us();
     struct accept *a;
-    while (in->n < o->insert_limit && (a = TAILQ_FIRST(&o->to_insert))) {
+    while (in->n < most && (a = TAILQ_FIRST(&o->to_insert))) {
         TAILQ_REMOVE(&o->to_insert, a, link);
         o->nto_insert--;
         if (now > a->insert_until_us) {

@@ -21,7 +21,8 @@ struct coupon_accept {
     LIST_HEAD(, accept) requests; /* without an answer */
     size_t nrequests;
     struct metric_series *accepting;
-    LIST_HEAD(, status) questions; /* the same */
+    struct metric_series *outcomes[REFUSAL_COUNT]; /* of each answer that was given; REFUSAL_NONE: accepted */
+    LIST_HEAD(, status) questions;                 /* the same */
     struct accepts to_insert;
     struct accepts refused; /* refused without a question, answered at the end of the turn */
     struct recent *

@@ -1,6 +1,7 @@
 /* Printing of the refusal table: codes, sentences and error bodies. */
 #include "service/refusal.h"
 
+#include "msg/msg_date.h"
 #include "msg/msg_json.h"
 
 struct refusal_row {
@@ -70,8 +71,13 @@ void refusal_text(struct buf *out, const struct refusal *r, unsigned form)
 {
     ASSERT(r->code < REFUSAL_COUNT);
     const char *p = (form & REFUSAL_ENGLISH) ? rows[r->code].english : rows[r->code].korean;
-    while (*p) {
-        const char *end = *p == '{' ? strchr(p, '}') : NULL;
+    for (;;) {
+        size_t plain = strcspn(p, "{");
+        buf_put(out, p, plain);
+        p += plain;
+        if (!*p)
+            return;
+        const char *end = strchr(p, '}');
         if (end && put_value(out, r, (struct slice){p + 1, (size_t)(end - p - 1)}))
             p = end + 1;
         else
@@ -90,7 +96,8 @@ static void problem_body(struct msg_json *j, const struct refusal *r, const char
     msg_json_string(j, text);
 }
 
-void refusal_body(struct buf *out, const struct refusal *r, unsigned form, int64_t now_us)
+/* The body up to its code. */
+static void put_head(struct buf *out, const struct refusal *r, unsigned form)
 {
     struct buf text = BUF_INIT;
     refusal_text(&text, r, form);
@@ -104,10 +111,29 @@ void refusal_body(struct buf *out, const struct refusal *r, unsigned form, int64
     }
     msg_json_key(&j, "code");
     msg_json_string(&j, refusal_word(r->code));
-    msg_json_key(&j, "timestamp");
-    msg_json_date_iso(&j, now_us);
-    msg_json_object_end(&j);
     buf_free(&text);
+}
+
+/* The same for each request unless the sentence takes values: made once, for the many that are refused when all is given out. */
+static struct slice plain_head(const struct refusal *r, unsigned form)
+{
+    static struct buf heads[REFUSAL_COUNT][(REFUSAL_ENGLISH | REFUSAL_PROBLEM) + 1];
+    struct buf *head = &heads[r->code][form & (REFUSAL_ENGLISH | REFUSAL_PROBLEM)];
+    if (!head->len && !strchr(rows[r->code].korean, '{'))
+        put_head(head, r, form);
+    return buf_slice(head);
+}
+
+void refusal_body(struct buf *out, const struct refusal *r, unsigned form, int64_t now_us)
+{
+    struct slice head = plain_head(r, form);
+    if (head.n)
+        buf_put_slice(out, head);
+    else
+        put_head(out, r, form);
+    buf_puts(out, ",\"timestamp\":\"");
+    msg_date_iso(out, now_us);
+    buf_puts(out, "\"}");
 }
 
 const char *refusal_content_type(unsigned form)

@@ -5,6 +5,7 @@
 
 #include "../store/contract_redis.h"
 #include "base/clock.h"
+#include "base/metric.h"
 #include "msg/msg_date.h"
 #include "store/coupon.h"
 #include "store/coupon_users.h"
@@ -390,6 +391,54 @@ START_TEST(scripts_flushed)
 }
 END_TEST
 
+/* How often a script was answered. */
+static uint64_t answers_of(const char *script)
+{
+    struct metric *m = metric_find("lettuce.command.completion");
+    struct metric_value v = {0};
+    for (struct metric_series *s = NULL; m && (s = metric_series_next(m, s));)
+        if (strcmp(metric_label_value(s, 0), script) == 0)
+            metric_read(s, &v);
+    return v.count;
+}
+
+static bool is_second_look(void *arg)
+{
+    int *looks = arg;
+    return ++*looks == 2;
+}
+
+/* While the first script waits for Redis, calls of later turns share the next one, in their order. */
+START_TEST(calls_gather_behind_a_script)
+{
+    static struct added a[5];
+    static struct standing s[4];
+    accepted(9); /* the counters are there, the script is known */
+    uint64_t adds = answers_of("coupon_add.lua"), statuses = answers_of("coupon_status.lua");
+    ck_assert_str_eq(raw("CLIENT PAUSE 300 ALL"), "OK");
+    for (int i = 0; i < 5; i++) {
+        int looks = 0;
+        a[i] = (struct added){0};
+        send_add(&a[i], COUPON, 1 + i);
+        if (i < 4) {
+            s[i] = (struct standing){0};
+            coupon_line_status(contract_store, COUPON + 1, 1 + i, on_status, &s[i]);
+        }
+        ck_assert(loop_run_until(contract_loop, is_second_look, &looks, 1000));
+    }
+    for (int i = 0; i < 5; i++) {
+        AWAIT_OK(&a[i]);
+        ck_assert_int_eq(a[i].t.ticket, 2 + i);
+    }
+    for (int i = 0; i < 4; i++) {
+        await(&s[i].fired);
+        ck_assert(!s[i].pending);
+    }
+    ck_assert_uint_eq(answers_of("coupon_add.lua"), adds + 2);
+    ck_assert_uint_eq(answers_of("coupon_status.lua"), statuses + 2);
+}
+END_TEST
+
 static char warnings[400];
 
 static void on_warning(void *arg, const char *component, const char *setting, const char *value,
@@ -699,6 +748,7 @@ static Suite *only_redis_suite(void)
     tcase_add_checked_fixture(t, contract_open, contract_close);
     tcase_add_test(t, full_server);
     tcase_add_test(t, scripts_flushed);
+    tcase_add_test(t, calls_gather_behind_a_script);
     tcase_add_test(t, settings_that_endanger_lines);
     suite_add_tcase(s, t);
     return s;
