@@ -147,6 +147,13 @@ void sql(const char *text, ...)
     va_end(ap);
 }
 
+void sql_stats_reset(void)
+{
+    sql("DO $$ BEGIN PERFORM pg_stat_force_next_flush(); EXCEPTION WHEN undefined_function THEN NULL; END "
+        "$$");
+    sql("SELECT pg_stat_reset()");
+}
+
 const char *sql_text(const char *text, ...)
 {
     static char value[400];

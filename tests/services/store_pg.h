@@ -34,6 +34,8 @@ void run_for(int64_t ms);
 
 /* Straight to the database. */
 void sql(const char *text, ...) PRINTF_LIKE(1, 2);
+/* Forget all statistics of tables, those too that this session has not told yet: they would come after the reset. */
+void sql_stats_reset(void);
 void sql_refused(const char *statement); /* it must fail as a foreign key would */
 int64_t sql_i64(const char *text, ...) PRINTF_LIKE(1, 2);
 const char *sql_text(const char *text, ...) PRINTF_LIKE(1, 2); /* valid until the next call */

@@ -257,7 +257,7 @@ START_TEST(deciding_uses_indexes)
         "generate_series(1, 5000) g;"
         "ANALYZE");
     node_close(&node);
-    sql("SELECT pg_stat_reset()");
+    sql_stats_reset();
     node_open(&node);
     for (int i = 0; i < N; i++) {
         requests[i] = (struct issue_tx_request){
@@ -370,7 +370,7 @@ START_TEST(a_user_of_many_coupons)
         "INSERT INTO user_coupons (user_coupon_id, coupon_id, user_id) SELECT g + 999900, g, 1010 FROM "
         "generate_series(100, 2000) g");
     node_close(&node);
-    sql("SELECT pg_stat_reset()");
+    sql_stats_reset();
     node_open(&node);
     start(&r, &node, &request, 1);
     finish(&r, STORE_ROLLED_BACK);

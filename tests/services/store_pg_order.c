@@ -723,7 +723,7 @@ START_TEST(hot_statements_use_indexes_and_hot_updates)
         "generate_series(10000, 15000) g; "
         "ANALYZE");
     node_close(&node);
-    sql("SELECT pg_stat_reset()");
+    sql_stats_reset();
     node_open(&node);
     struct run batch = {.write = &batch_writes};
     start(&batch, &node, &batch_locks);
