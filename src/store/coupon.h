@@ -34,7 +34,7 @@ struct coupon_request_row {
     int64_t decided_at_us; /* 0: not decided */
 };
 /* Make accepted requests durable: one unnest INSERT. A row that was decided before it was written, or that stands there already, only
- * gets the number that it lacks. */
+ * gets the number that it lacks; that may take a second statement, with a deadline of its own. */
 void coupon_request_insert(struct store *s, const struct coupon_request_row *rows, size_t n,
                            int64_t deadline_ms, store_done_fn *done, void *arg);
 /* Take back rows of accepted requests that nobody was told of. Decided ones stay, without the number: somebody else may have it. */
