@@ -132,8 +132,8 @@ void coupon_create(struct store *s, const struct coupon_row *row, create_fn *don
 /* clang-format off */
 #define REQUEST_INSERT                                                                                       \
     "INSERT INTO coupon_requests AS q (coupon_id, user_id, requested_at, ticket)"                            \
-    " SELECT coupon_id, user_id, " SQL_AT("at") ", ticket"                                                   \
-    " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS x (coupon_id, user_id, at, ticket)"
+    " SELECT coupon_id, user_id, " SQL_AT("at") ", ticket FROM (SELECT unnest($1::bigint[]) AS coupon_id,"   \
+    " unnest($2::bigint[]) AS user_id, unnest($3::bigint[]) AS at, unnest($4::bigint[]) AS ticket) AS x"
 /* Looking for a row that stands there already costs a third of the insert, and there is one only when the decision was faster. So
  * the first try does not look. */
 static const struct pg_statement st_request_insert = {"coupon_request_insert", REQUEST_INSERT};

@@ -262,8 +262,8 @@ START_TEST(deciding_uses_indexes)
     for (int i = 0; i < N; i++) {
         requests[i] = (struct issue_tx_request){
             .coupon_id = 3, .user_id = 10000 + i, .requested_at_us = 100 + i, .ticket = i + 1};
-        decisions[i] =
-            (struct issue_tx_decision){.request = requests[i], .success = true, .user_coupon_id = 10000000 + i};
+        decisions[i] = (struct issue_tx_decision){
+            .request = requests[i], .success = true, .user_coupon_id = 10000000 + i};
         rows[i] = (struct coupon_request_row){
             .coupon_id = 3, .user_id = 10000 + i, .requested_at_us = 100 + i, .ticket = i + 1};
     }
