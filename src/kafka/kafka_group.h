@@ -38,11 +38,12 @@ struct kafka_handout {
 TAILQ_HEAD(kafka_handouts, kafka_handout);
 
 enum partition_state {
-    PARTITION_WAITING, /* ours, but librdkafka is not told yet: its start is not known */
-    PARTITION_IDLE,    /* nothing to hand over */
-    PARTITION_READY,   /* in the line for a batch */
-    PARTITION_OUT,     /* the owner has batches of it, and may not get another one yet */
-    PARTITION_DELAYED, /* the owner wants its batch again, later */
+    PARTITION_WAITING,   /* ours, but librdkafka is not told yet: its start is not known */
+    PARTITION_IDLE,      /* nothing to hand over */
+    PARTITION_READY,     /* in the line for a batch */
+    PARTITION_OUT,       /* the owner has batches of it, and may not get another one yet */
+    PARTITION_DELAYED,   /* the owner wants its batch again, later */
+    PARTITION_GATHERING, /* the owner wants the next batch later, or when it is full */
 };
 
 /* A partition that the group gave to this consumer. */

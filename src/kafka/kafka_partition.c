@@ -50,6 +50,8 @@ static void partition_move(struct kafka_partition *p, enum partition_state state
         return;
     if (p->state == PARTITION_READY)
         TAILQ_REMOVE(&c->ready, p, ready_link);
+    else if (p->state == PARTITION_GATHERING)
+        loop_timer_stop(p->delay);
     p->state = state;
     if (state == PARTITION_READY) {
         TAILQ_INSERT_TAIL(&c->ready, p, ready_link);
@@ -209,7 +211,8 @@ void kafka_partition_take(struct kafka_partition *p, const rd_kafka_message_t *m
     if (p->done < 0)
         p->done = m->offset;
     metric_add(p->topic->consumed, 1);
-    if (p->state == PARTITION_IDLE)
+    if (p->state == PARTITION_IDLE ||
+        (p->state == PARTITION_GATHERING && p->nitems >= p->consumer->max_records))
         partition_move(p, PARTITION_READY);
     if (!p->paused && buffer_is_above(p, 1))
         kafka_partition_pause(p, true);
@@ -341,23 +344,6 @@ static void handout_end(struct kafka_partition *p, struct kafka_handout *h)
     kafka_handout_free(p->consumer, h);
 }
 
-static void on_delay_over(void *arg)
-{
-    partition_move(arg, PARTITION_READY);
-}
-
-static void partition_delay(struct kafka_partition *p, int64_t delay_ms)
-{
-    if (delay_ms <= 0) {
-        partition_move(p, PARTITION_READY);
-        return;
-    }
-    if (!p->delay)
-        p->delay = loop_timer_new(p->consumer->loop, on_delay_over, p);
-    partition_move(p, PARTITION_DELAYED);
-    loop_timer_start(p->delay, delay_ms);
-}
-
 /* What a partition with these batches out may do next. */
 static void partition_go_on(struct kafka_partition *p)
 {
@@ -367,6 +353,19 @@ static void partition_go_on(struct kafka_partition *p)
     else
         partition_move(p, TAILQ_EMPTY(&p->items) ? PARTITION_IDLE : PARTITION_READY);
     kafka_dispatch(p->consumer); /* another partition may have its turn */
+}
+
+static void on_delay_over(void *arg)
+{
+    partition_go_on(arg);
+}
+
+static void partition_wait(struct kafka_partition *p, enum partition_state state, int64_t delay_ms)
+{
+    if (!p->delay)
+        p->delay = loop_timer_new(p->consumer->loop, on_delay_over, p);
+    partition_move(p, state);
+    loop_timer_start(p->delay, delay_ms);
 }
 
 static struct kafka_handout *handout_find(const struct kafka_consumer *c, uint64_t batch_id)
@@ -398,16 +397,17 @@ static void partition_rewind(struct kafka_partition *p, struct kafka_handout *h)
     } else if (outcome == KAFKA_BATCH_WAIT) {
         p->waits++;
     }
-    if (outcome == KAFKA_BATCH_DONE)
+    if (outcome == KAFKA_BATCH_DONE || delay_ms <= 0)
         partition_go_on(p);
     else
-        partition_delay(p, delay_ms);
+        partition_wait(p, PARTITION_DELAYED, delay_ms);
 }
 
 /* Outcomes count in offset order. */
 static void take_outcomes(struct kafka_partition *p)
 {
     struct kafka_handout *h;
+    int64_t gather_ms = 0;
     while ((h = TAILQ_FIRST(&p->out)) && h->finished) {
         struct kafka_handout *next = TAILQ_NEXT(h, partition_link);
         bool rest = h->count < h->batch.n;
@@ -418,9 +418,13 @@ static void take_outcomes(struct kafka_partition *p)
             partition_rewind(p, h);
             return;
         }
+        gather_ms = h->delay_ms;
         handout_end(p, h);
     }
-    partition_go_on(p);
+    if (gather_ms > 0 && TAILQ_EMPTY(&p->out) && p->nitems < p->consumer->max_records)
+        partition_wait(p, PARTITION_GATHERING, gather_ms);
+    else
+        partition_go_on(p);
 }
 
 void kafka_consumer_done(struct kafka_consumer *c, uint64_t batch_id, enum kafka_batch_outcome outcome,

@@ -53,6 +53,7 @@ Suite *wait_suite(void);
 Suite *producer_suite(void);
 Suite *embedded_suite(void);
 Suite *consumer_suite(void);
+Suite *gather_suite(void);
 Suite *history_suite(void);
 
 #endif

@@ -4,5 +4,5 @@
 int main(void)
 {
     return check_main((Suite *[]){murmur_suite(), producer_suite(), embedded_suite(), consumer_suite(),
-                                  history_suite(), wait_suite(), NULL});
+                                  gather_suite(), history_suite(), wait_suite(), NULL});
 }
