@@ -411,7 +411,8 @@ START_TEST(groups_change)
     rd_kafka_test_fatal_error(kafka_consumer_handle(s.fatal->consumer), RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID,
                               "test");
     produce(b, "fatal", 0, 5, 10);
-    ck_assert(loop_run_until(b->loop, all_settled, &s, 15000));
+    /* On a busy machine a member hears of a rebalance too late, and the mock begins the next one, several times. */
+    ck_assert(loop_run_until(b->loop, all_settled, &s, 60000));
 
     ck_assert_int_eq(reader_times(s.after, 0, 0, 10), 0);
     ck_assert_int_eq(reader_times(s.after, 0, 10, 100), 90);
@@ -783,7 +784,7 @@ Suite *consumer_suite(void)
 {
     Suite *s = suite_create("consumer");
     TCase *t = tcase_create("consumer");
-    tcase_set_timeout(t, 60);
+    tcase_set_timeout(t, 120);
     tcase_add_test(t, groups_consume);
     tcase_add_test(t, groups_change);
     tcase_add_test(t, failing_handler_does_not_stall);
