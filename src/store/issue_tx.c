@@ -42,7 +42,7 @@ static const struct pg_statement st_requests = {
     "INSERT INTO coupon_requests AS q"
     " (coupon_id, user_id, requested_at, ticket, outcome, reason, user_coupon_id, decision, decided_at)"
     " SELECT coupon_id, user_id, " SQL_AT("at") ", ticket, outcome, reason, user_coupon_id,"
-    " nextval('coupon_decision_seq'), (SELECT " SQL_AT("$8") ")"
+    " nextval('coupon_decision_seq'), " SQL_ONCE_AT("$8")
     " FROM (SELECT unnest($1::bigint[]) AS coupon_id, unnest($2::bigint[]) AS user_id, unnest($3::bigint[]) AS at,"
     " unnest($4::bigint[]) AS ticket, unnest($5::text[]) AS outcome, unnest($6::text[]) AS reason,"
     " unnest($7::bigint[]) AS user_coupon_id) AS x"
@@ -52,7 +52,7 @@ static const struct pg_statement st_requests = {
 static const struct pg_statement st_user_coupons = {
     "issue_tx_user_coupons",
     "INSERT INTO user_coupons (user_coupon_id, coupon_id, user_id, status, issued_at)"
-    " SELECT unnest($1::bigint[]), unnest($2::bigint[]), unnest($3::bigint[]), 'ISSUED', (SELECT " SQL_AT("$4") ")"};
+    " SELECT unnest($1::bigint[]), unnest($2::bigint[]), unnest($3::bigint[]), 'ISSUED', " SQL_ONCE_AT("$4")};
 static const struct pg_statement st_counts = {
     "issue_tx_counts",
     "UPDATE coupons AS c SET issued_count = c.issued_count + x.issued, updated_at = " SQL_AT("$3")

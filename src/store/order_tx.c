@@ -236,11 +236,9 @@ struct order_tx *order_tx_lock(struct store *s, const struct order_tx_locks *loc
 /* --- second step --- */
 
 /* clang-format off */
-/* The instant of a batch, computed once for all rows. */
-#define ONCE_AT(n) "(SELECT " SQL_AT(n) ")"
 static const struct pg_statement st_stock = {
     "order_tx_stock",
-    "UPDATE products AS p SET stock = p.stock - x.quantity, updated_at = " ONCE_AT("$3")
+    "UPDATE products AS p SET stock = p.stock - x.quantity, updated_at = " SQL_ONCE_AT("$3")
     " FROM (SELECT unnest($1::bigint[]) AS id, unnest($2::bigint[]) AS quantity) AS x WHERE p.id = x.id"};
 /* The cast to date is in the session's time zone, server.time-zone. */
 static const struct pg_statement st_sales = {
@@ -256,13 +254,13 @@ static const struct pg_statement st_balance_new = {
     " FROM unnest($1::bigint[], $2::numeric[]) AS x (id, amount) ORDER BY 1 ON CONFLICT DO NOTHING"};
 static const struct pg_statement st_balance = {
     "order_tx_balance",
-    "UPDATE balances AS b SET amount = x.amount, updated_at = " ONCE_AT("$3")
+    "UPDATE balances AS b SET amount = x.amount, updated_at = " SQL_ONCE_AT("$3")
     " FROM (SELECT unnest($1::bigint[]) AS id, unnest($2::numeric[]) AS amount) AS x WHERE b.user_id = x.id"};
 static const struct pg_statement st_orders = {
     "order_tx_orders",
     "INSERT INTO orders (id, user_id, user_coupon_id, total_amount, discounted_amount, discount_amount, status, created_at)"
     " SELECT unnest($1::bigint[]), unnest($2::bigint[]), unnest($3::bigint[]), unnest($4::numeric[]), unnest($5::numeric[]),"
-    " unnest($6::numeric[]), 'COMPLETED', " ONCE_AT("$7")};
+    " unnest($6::numeric[]), 'COMPLETED', " SQL_ONCE_AT("$7")};
 static const struct pg_statement st_lines = {
     "order_tx_lines",
     "INSERT INTO order_items (id, order_id, product_id, product_name, quantity, unit_price, total_price)"
@@ -273,20 +271,20 @@ static const struct pg_statement st_ledger = {
     "order_tx_ledger",
     "INSERT INTO user_balance_tx (user_id, tx_type, amount, balance_after, order_id, created_at)"
     " SELECT unnest($1::bigint[]), unnest($2::text[]), unnest($3::numeric[]), unnest($4::numeric[]), unnest($5::bigint[]),"
-    " " ONCE_AT("$6")};
+    " " SQL_ONCE_AT("$6")};
 static const struct pg_statement st_history = {
     "order_tx_history",
     "INSERT INTO order_history_events (order_id, event_type, amount, created_at)"
-    " SELECT unnest($1::bigint[]), 'ORDER_COMPLETED', unnest($2::numeric[]), " ONCE_AT("$3")};
+    " SELECT unnest($1::bigint[]), 'ORDER_COMPLETED', unnest($2::numeric[]), " SQL_ONCE_AT("$3")};
 /* available_at is by the database's clock, as the claim is: a node whose clock is off delays nothing. */
 static const struct pg_statement st_outbox = {
     "order_tx_outbox",
     "INSERT INTO outbox (order_id, orders, payload, created_at, available_at)"
-    " SELECT unnest($1::bigint[]), unnest($2::bigint[]), unnest($3::text[]), " ONCE_AT("$4") ", now() + interval '30 seconds'"};
+    " SELECT unnest($1::bigint[]), unnest($2::bigint[]), unnest($3::text[]), " SQL_ONCE_AT("$4") ", now() + interval '30 seconds'"};
 static const struct pg_statement st_outbox_due = {
     "order_tx_outbox_due",
     "INSERT INTO outbox (order_id, orders, payload, created_at, available_at)"
-    " SELECT unnest($1::bigint[]), unnest($2::bigint[]), unnest($3::text[]), " ONCE_AT("$4") ", now()"};
+    " SELECT unnest($1::bigint[]), unnest($2::bigint[]), unnest($3::text[]), " SQL_ONCE_AT("$4") ", now()"};
 static const struct pg_statement st_use = {
     "order_tx_use",
     "UPDATE user_coupons AS uc SET status = 'USED', used_at = " SQL_AT("$3") ", order_id = x.order_id"
@@ -296,7 +294,7 @@ static const struct pg_statement st_decided = {
     "order_tx_decided",
     "INSERT INTO idempotency_keys (route, user_id, key, body_hash, status, body, created_at)"
     " SELECT unnest($1::text[]), unnest($2::bigint[]), unnest($3::text[]), unnest($4::text[]), unnest($5::bigint[]),"
-    " unnest($6::text[]), " ONCE_AT("$7")};
+    " unnest($6::text[]), " SQL_ONCE_AT("$7")};
 /* clang-format on */
 
 /* Where the columns of a statement are built, and what they have in common. */

@@ -13,8 +13,9 @@
  * Instants cross as microseconds since 1970. extract() of a timestamptz is an exact numeric; the product of a
  * bigint and an interval of one microsecond is computed in double precision, which is exact up to the year
  * 2255. */
-#define SQL_US(column)       "(extract(epoch FROM " column ") * 1000000)::bigint"
-#define SQL_AT(microseconds) "('epoch'::timestamptz + (" microseconds ")::bigint * interval '1 microsecond')"
+#define SQL_US(column)            "(extract(epoch FROM " column ") * 1000000)::bigint"
+#define SQL_AT(microseconds)      "('epoch'::timestamptz + (" microseconds ")::bigint * interval '1 microsecond')"
+#define SQL_ONCE_AT(microseconds) "(SELECT " SQL_AT(microseconds) ")" /* computed once for all rows */
 
 /* The row of user_coupons that a user holds of a coupon. Two equalities would do as well for the index on users, with a filter: that
  * reads all coupons of a user, and the planner, to whom each user holds one, takes it. A comparison of rows that begins with the
