@@ -497,33 +497,6 @@ END_TEST
 
 /* --- batches that overlap ----------------------------------------------------------------------------------------- */
 
-static const struct kafka_batch *kept[READER_BATCHES];
-
-static bool script_keep_all(struct reader *r, const struct kafka_batch *b, enum kafka_batch_outcome *outcome,
-                            size_t *count, int64_t *delay_ms)
-{
-    kept[r->nbatches - 1] = b;
-    return false;
-}
-
-struct wanted {
-    const struct reader *r;
-    size_t nbatches;
-};
-static bool has_batches(void *arg)
-{
-    const struct wanted *w = arg;
-    return w->r->nbatches >= w->nbatches;
-}
-
-static void await_batch(struct bench *b, const struct reader *r, size_t i, int64_t first)
-{
-    struct wanted w = {r, i + 1};
-    ck_assert(loop_run_until(b->loop, has_batches, &w, 10000));
-    ck_assert_uint_eq(r->nbatches, i + 1);
-    ck_assert_int_eq(r->batches[i].first, first);
-}
-
 static const struct kafka_partition *only_partition(const struct reader *r)
 {
     return TAILQ_FIRST(&r->consumer->partitions);
@@ -531,7 +504,7 @@ static const struct kafka_partition *only_partition(const struct reader *r)
 
 static void end(struct reader *r, size_t i, enum kafka_batch_outcome outcome, size_t count)
 {
-    kafka_consumer_done(r->consumer, kept[i]->id, outcome, count, 1);
+    kafka_consumer_done(r->consumer, reader_kept[i]->id, outcome, count, 1);
 }
 
 /* A batch that is all but finished lets one more come; offsets are stored in order, whichever ends first. */
@@ -542,15 +515,15 @@ START_TEST(the_next_batch_may_overlap)
     make_topic(b, "overlap", 1);
     produce(b, "overlap", 0, 100, 10);
     struct reader *r = reader_new(b, "g-overlap");
-    r->script = script_keep_all;
+    r->script = reader_keep_all;
     reader_start(r, "overlap", 10, 1, "earliest");
-    await_batch(b, r, 0, 0);
+    reader_await_batch(r, 0, 0);
     bench_turn(b, 50);
     ck_assert_uint_eq(r->nbatches, 1);
-    kafka_consumer_next(r->consumer, kept[0]->id);
-    kafka_consumer_next(r->consumer, kept[0]->id);
-    await_batch(b, r, 1, 10);
-    kafka_consumer_next(r->consumer, kept[1]->id); /* not while the first is out */
+    kafka_consumer_next(r->consumer, reader_kept[0]->id);
+    kafka_consumer_next(r->consumer, reader_kept[0]->id);
+    reader_await_batch(r, 1, 10);
+    kafka_consumer_next(r->consumer, reader_kept[1]->id); /* not while the first is out */
     bench_turn(b, 50);
     ck_assert_uint_eq(r->nbatches, 2);
     end(r, 1, KAFKA_BATCH_DONE, 10);
@@ -559,18 +532,18 @@ START_TEST(the_next_batch_may_overlap)
     ck_assert_int_eq(only_partition(r)->done, 0);
     end(r, 0, KAFKA_BATCH_DONE, 10);
     ck_assert_int_eq(only_partition(r)->done, 20);
-    await_batch(b, r, 2, 20);
-    kafka_consumer_next(r->consumer, kept[2]->id);
-    await_batch(b, r, 3, 30);
-    kafka_consumer_next(r->consumer, kept[3]->id);
+    reader_await_batch(r, 2, 20);
+    kafka_consumer_next(r->consumer, reader_kept[2]->id);
+    reader_await_batch(r, 3, 30);
+    kafka_consumer_next(r->consumer, reader_kept[3]->id);
     end(r, 2, KAFKA_BATCH_DONE, 10);
-    await_batch(b, r, 4, 40);
+    reader_await_batch(r, 4, 40);
     ck_assert_int_eq(only_partition(r)->done, 30);
     /* Void ones are taken back one by one. */
     reader_close(r);
     ck_assert(loop_run_until(b->loop, is_true, &r->closed, 6000));
     end(r, 4, KAFKA_BATCH_DONE, 10);
-    kafka_consumer_next(r->consumer, kept[3]->id);
+    kafka_consumer_next(r->consumer, reader_kept[3]->id);
     end(r, 3, KAFKA_BATCH_WAIT, 0);
     ck_assert(TAILQ_EMPTY(&r->consumer->out));
     ck_assert_uint_eq(r->consumer->nout, 0);
@@ -587,23 +560,23 @@ START_TEST(a_rest_comes_again_before_what_overlapped)
     make_topic(b, "rest", 1);
     produce(b, "rest", 0, 40, 10);
     struct reader *r = reader_new(b, "g-rest");
-    r->script = script_keep_all;
+    r->script = reader_keep_all;
     reader_start(r, "rest", 10, 1, "earliest");
-    await_batch(b, r, 0, 0);
-    kafka_consumer_next(r->consumer, kept[0]->id);
-    await_batch(b, r, 1, 10);
+    reader_await_batch(r, 0, 0);
+    kafka_consumer_next(r->consumer, reader_kept[0]->id);
+    reader_await_batch(r, 1, 10);
     end(r, 0, KAFKA_BATCH_WAIT, 3);
     bench_turn(b, 50);
     ck_assert_uint_eq(r->nbatches, 2);
-    ck_assert_int_eq(kept[1]->messages[9].offset, 19); /* its owner still reads it */
+    ck_assert_int_eq(reader_kept[1]->messages[9].offset, 19); /* its owner still reads it */
     ck_assert_int_eq(only_partition(r)->done, 0);
     end(r, 1, KAFKA_BATCH_DONE, 10);
     ck_assert_int_eq(only_partition(r)->done, 3);
-    await_batch(b, r, 2, 3);
+    reader_await_batch(r, 2, 3);
     ck_assert_int_eq(r->batches[2].waits, 1);
     ck_assert_uint_eq(r->batches[2].n, 10);
-    kafka_consumer_next(r->consumer, kept[2]->id);
-    await_batch(b, r, 3, 13);
+    kafka_consumer_next(r->consumer, reader_kept[2]->id);
+    reader_await_batch(r, 3, 13);
     ck_assert_int_eq(r->batches[3].waits, 0);
     /* The later one alone has a rest: it waits for the first. */
     end(r, 3, KAFKA_BATCH_RETRY, 5);
@@ -611,12 +584,12 @@ START_TEST(a_rest_comes_again_before_what_overlapped)
     ck_assert_uint_eq(r->nbatches, 4);
     end(r, 2, KAFKA_BATCH_DONE, 10);
     ck_assert_int_eq(only_partition(r)->done, 18);
-    await_batch(b, r, 4, 18);
+    reader_await_batch(r, 4, 18);
     ck_assert_int_eq(r->batches[4].attempt, 1);
     end(r, 4, KAFKA_BATCH_DONE, 10);
-    await_batch(b, r, 5, 28);
+    reader_await_batch(r, 5, 28);
     end(r, 5, KAFKA_BATCH_DONE, 10);
-    await_batch(b, r, 6, 38);
+    reader_await_batch(r, 6, 38);
     end(r, 6, KAFKA_BATCH_DONE, 2);
     ck_assert_int_eq(only_partition(r)->done, 40);
     ck_assert_uint_eq(only_partition(r)->nitems, 0);
@@ -634,7 +607,7 @@ END_TEST
 static bool script_first_kept(struct reader *r, const struct kafka_batch *b,
                               enum kafka_batch_outcome *outcome, size_t *count, int64_t *delay_ms)
 {
-    return r->nbatches > 1 || script_keep_all(r, b, outcome, count, delay_ms);
+    return r->nbatches > 1 || reader_keep_all(r, b, outcome, count, delay_ms);
 }
 
 static bool bridge_is_held(void *arg)
@@ -670,7 +643,7 @@ START_TEST(what_is_not_wanted_yet_waits_in_the_library)
     ck_assert_uint_eq(p->nitems, 10000);
     ck_assert(loop_run_until(b->loop, partition_is_paused, r, 5000));
     ck_assert_uint_eq(p->nitems, 20000);
-    size_t first = kept[0]->n;
+    size_t first = reader_kept[0]->n;
     end(r, 0, KAFKA_BATCH_DONE, first);
     ck_assert(loop_run_until(b->loop, has_finished_all, r, 10000));
     ck_assert_int_eq(r->gaps, 0);
@@ -689,7 +662,7 @@ START_TEST(a_rebalance_overtakes_what_is_held)
     make_topic(b, "overtaken", 1);
     produce(b, "overtaken", 0, HELD, 10);
     struct reader *r = reader_new(b, "g-overtaken"), *other = reader_new(b, "g-overtaken");
-    r->script = script_keep_all;
+    r->script = reader_keep_all;
     reader_start(r, "overtaken", 500, 1, "earliest");
     ck_assert(loop_run_until(b->loop, bridge_is_held, r, 10000));
     reader_start(other, "overtaken", 500, 1, "earliest");
@@ -698,8 +671,8 @@ START_TEST(a_rebalance_overtakes_what_is_held)
         bench_turn(b, 200);
         if (r->revoked || ended == r->nbatches)
             continue;
-        messages += kept[ended]->n;
-        end(r, ended, KAFKA_BATCH_DONE, kept[ended]->n);
+        messages += reader_kept[ended]->n;
+        end(r, ended, KAFKA_BATCH_DONE, reader_kept[ended]->n);
         ended++;
     }
     ck_assert_int_eq(r->revoked, 1);

@@ -1,40 +1,11 @@
 /* Messages gather after a batch when the owner wishes so. */
 #include "reader.h"
 
-static const struct kafka_batch *kept[READER_BATCHES];
-
-static bool keep_all(struct reader *r, const struct kafka_batch *b, enum kafka_batch_outcome *outcome,
-                     size_t *count, int64_t *delay_ms)
-{
-    kept[r->nbatches - 1] = b;
-    return false;
-}
-
 static void produce(struct bench *b, int n)
 {
     for (int i = 0; i < n; i++)
         ck_assert(bench_send(b, "gather", 0, "key", "value", (uint64_t)i));
     bench_flush(b);
-}
-
-struct wanted {
-    const struct reader *r;
-    size_t nbatches;
-};
-
-static bool has_batches(void *arg)
-{
-    const struct wanted *w = arg;
-    return w->r->nbatches >= w->nbatches;
-}
-
-static const struct kafka_batch *await_batch(struct bench *b, const struct reader *r, size_t i, int64_t first)
-{
-    struct wanted w = {r, i + 1};
-    ck_assert(loop_run_until(b->loop, has_batches, &w, 10000));
-    ck_assert_uint_eq(r->nbatches, i + 1);
-    ck_assert_int_eq(r->batches[i].first, first);
-    return kept[i];
 }
 
 static void end(struct reader *r, const struct kafka_batch *batch, int64_t delay_ms)
@@ -56,9 +27,9 @@ START_TEST(the_next_batch_comes_later_or_when_it_is_full)
     kafka_producer_topic(b->producer, "gather");
     produce(b, 3);
     struct reader *r = reader_new(b, "g-gather");
-    r->script = keep_all;
+    r->script = reader_keep_all;
     reader_start(r, "gather", 10, 1, "earliest");
-    const struct kafka_batch *batch = await_batch(b, r, 0, 0);
+    const struct kafka_batch *batch = reader_await_batch(r, 0, 0);
     int64_t next = (int64_t)batch->n;
     end(r, batch, 60000);
     ck_assert_int_eq(done_below(r), next); /* its offset does not wait */
@@ -66,15 +37,15 @@ START_TEST(the_next_batch_comes_later_or_when_it_is_full)
     bench_turn(b, 200);
     ck_assert_uint_eq(r->nbatches, 1);
     produce(b, 7);
-    batch = await_batch(b, r, 1, next);
+    batch = reader_await_batch(r, 1, next);
     ck_assert_uint_eq(batch->n, 10);
     end(r, batch, 50);
     bench_turn(b, 10);
     ck_assert_uint_eq(r->nbatches, 2);
-    end(r, await_batch(b, r, 2, next + 10), 20);
+    end(r, reader_await_batch(r, 2, next + 10), 20);
     bench_turn(b, 100); /* nothing has gathered */
     produce(b, 1);
-    await_batch(b, r, 3, 15);
+    reader_await_batch(r, 3, 15);
     reader_free(r);
     bench_free(b);
 }

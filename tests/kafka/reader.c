@@ -149,3 +149,34 @@ int reader_times(const struct reader *r, int32_t partition, int64_t from, int64_
         times += r->seen[partition][i];
     return times;
 }
+
+/* --- keeping --- */
+
+const struct kafka_batch *reader_kept[READER_BATCHES];
+
+bool reader_keep_all(struct reader *r, const struct kafka_batch *b, enum kafka_batch_outcome *outcome,
+                     size_t *count, int64_t *delay_ms)
+{
+    reader_kept[r->nbatches - 1] = b;
+    return false;
+}
+
+struct wanted {
+    const struct reader *r;
+    size_t nbatches;
+};
+
+static bool has_batches(void *arg)
+{
+    const struct wanted *w = arg;
+    return w->r->nbatches >= w->nbatches;
+}
+
+const struct kafka_batch *reader_await_batch(const struct reader *r, size_t i, int64_t first)
+{
+    struct wanted w = {r, i + 1};
+    ck_assert(loop_run_until(r->bench->loop, has_batches, &w, 10000));
+    ck_assert_uint_eq(r->nbatches, i + 1);
+    ck_assert_int_eq(r->batches[i].first, first);
+    return reader_kept[i];
+}

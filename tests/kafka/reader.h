@@ -67,4 +67,11 @@ void reader_free(struct reader *r);
 int reader_times(const struct reader *r, int32_t partition, int64_t from,
                  int64_t to); /* finished once each: to - from */
 
+/* A script that keeps every batch, and the batches in the order in which they came; those of one reader at a time. */
+extern const struct kafka_batch *reader_kept[READER_BATCHES];
+bool reader_keep_all(struct reader *r, const struct kafka_batch *b, enum kafka_batch_outcome *outcome,
+                     size_t *count, int64_t *delay_ms);
+/* Wait for batch number i (from 0): it is the last so far, begins at offset first, and is given back when it was kept. */
+const struct kafka_batch *reader_await_batch(const struct reader *r, size_t i, int64_t first);
+
 #endif
