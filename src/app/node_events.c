@@ -317,6 +317,7 @@ void node_events_end(struct node *n)
     if (n->local)
         local_ports_close(n->local);
     loop_timer_free(n->topics_timer);
+    loop_timer_free(n->embedded_timer);
 }
 
 void node_events_free(struct node *n)

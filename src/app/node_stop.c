@@ -3,6 +3,7 @@
  *   readiness   OUT_OF_SERVICE, listener closed, running requests finish
  *   orders      the waiting line is served to its end
  *   drain       no more members are taken, reports come in, leases are given up
+ *   embedded    a cluster inside the process ends with it: its consumers get up to five seconds to read all
  *   consumers   leave their groups: stored offsets are committed
  *   reports     of what was published; the outbox rows go
  *   producer    closed
@@ -10,6 +11,9 @@
  *   Redis */
 #include "app/node_internal.h"
 #include "base/clock.h"
+
+#define EMBEDDED_WAIT_MS 5000
+#define EMBEDDED_LOOK_MS 10
 
 static void next_step(struct node *n);
 
@@ -48,6 +52,28 @@ static void stop_drain(struct node *n)
     if (n->redrive)
         redrive_run(n->redrive, false);
     coupon_drain_stop(n->drain, time_left_ms(n), part_done, n);
+}
+
+static void await_embedded(void *arg)
+{
+    struct node *n = arg;
+    if (clock_mono_us() < n->embedded_deadline_us && !kafka_embedded_idle(n->embedded))
+        loop_timer_start(n->embedded_timer, EMBEDDED_LOOK_MS);
+    else
+        part_done(n);
+}
+
+static void stop_embedded(struct node *n)
+{
+    n->stop_waiting = 1;
+    if (!n->embedded) {
+        part_done(n);
+        return;
+    }
+    int64_t left = time_left_ms(n);
+    n->embedded_deadline_us = clock_mono_us() + (left < EMBEDDED_WAIT_MS ? left : EMBEDDED_WAIT_MS) * 1000;
+    n->embedded_timer = loop_timer_new(n->loop, await_embedded, n);
+    await_embedded(n);
 }
 
 static void stop_consumers(struct node *n)
@@ -93,9 +119,9 @@ static const struct {
     const char *name;
     void (*run)(struct node *n);
 } steps[] = {
-    {"http", stop_http},           {"orders", stop_orders},   {"drain", stop_drain},
-    {"consumers", stop_consumers}, {"reports", stop_reports}, {"producer", stop_producer},
-    {"PostgreSQL", stop_pg},       {"Redis", stop_redis},
+    {"http", stop_http},         {"orders", stop_orders},       {"drain", stop_drain},
+    {"embedded", stop_embedded}, {"consumers", stop_consumers}, {"reports", stop_reports},
+    {"producer", stop_producer}, {"PostgreSQL", stop_pg},       {"Redis", stop_redis},
 };
 
 static void next_step(struct node *n)

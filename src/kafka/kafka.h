@@ -214,6 +214,8 @@ void kafka_end(int64_t timeout_ms);
 struct kafka_embedded;
 struct kafka_embedded *kafka_embedded_start(struct error *e);
 const char *kafka_embedded_bootstrap(const struct kafka_embedded *k);
+/* Whether every group of this process is done with what was sent to the topics that it reads: the rest is lost with the cluster. */
+bool kafka_embedded_idle(const struct kafka_embedded *k);
 bool kafka_embedded_topic(struct kafka_embedded *k, const char *name, int partitions, struct error *e);
 void kafka_embedded_free(struct kafka_embedded *k); /* after every producer and consumer */
 

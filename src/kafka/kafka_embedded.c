@@ -317,3 +317,20 @@ void kafka_embedded_consumed(struct kafka_embedded *k, const char *group, const 
     r->position[partition] = next_offset;
     partition_trim(t, partition);
 }
+
+static bool topic_idle(const struct embedded_topic *t)
+{
+    for (int i = 0; i < t->npartitions && !TAILQ_EMPTY(&t->readers); i++)
+        if (t->partitions[i].len > 0 || t->partitions[i].in_flight > 0)
+            return false;
+    return true;
+}
+
+bool kafka_embedded_idle(const struct kafka_embedded *k)
+{
+    const struct embedded_topic *t;
+    TAILQ_FOREACH(t, &k->topics, link)
+    if (!topic_idle(t))
+        return false;
+    return true;
+}

@@ -80,6 +80,20 @@ START_TEST(graceful_stop_under_load)
 }
 END_TEST
 
+/* What the cluster of the node holds when it is told to stop, its consumers still get. */
+START_TEST(embedded_events_reach_their_readers)
+{
+    struct node *n = node_start("readers", "");
+    node_wait_consuming(n);
+    int64_t user = users_new(60, "100"), product = product_new("1", 100);
+    struct flood_item *items = order_flood(n, user, 60, product, 1);
+    flood(items, 60, 20);
+    ck_assert_uint_eq(flood_count(items, 60, 200), 60);
+    ck_assert_int_eq(node_stop(n), 0);
+    ck_assert_int_eq(ranked_today(product), 60);
+}
+END_TEST
+
 /* SIGKILL in the middle of the same, again and again. */
 static void die_under_load(const char *name, const char *extra)
 {
@@ -367,6 +381,8 @@ Suite *life_suite(void)
     Suite *s = suite_create("life");
     TCase *t = e2e_tcase(s, "life", 150);
     tcase_add_test(t, graceful_stop_under_load);
+    if (e2e_mode() == E2E_EMBEDDED)
+        tcase_add_test(t, embedded_events_reach_their_readers);
     tcase_add_test(t, restart_keeps_lines);
     tcase_add_test(t, restart_keeps_lines_of_redis);
     tcase_add_test(t, waiting_line_survives);

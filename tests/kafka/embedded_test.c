@@ -38,7 +38,12 @@ START_TEST(unread_messages_bound_the_producer)
     kafka_embedded_join(b->cluster, "one", topics);
     kafka_embedded_join(b->cluster, "two", topics);
 
+    ck_assert(kafka_embedded_idle(b->cluster));
+    ck_assert_int_eq(fill(b, "unread", 0, 10), 10);
+    ck_assert(kafka_embedded_idle(b->cluster)); /* nobody will read it */
+
     int sent = fill(b, "read", 0, 6000);
+    ck_assert(!kafka_embedded_idle(b->cluster));
     ck_assert_int_gt(sent, 2000);
     ck_assert_int_lt(sent, 3200);                       /* 3 MiB */
     ck_assert_int_eq(fill(b, "read", 1, 100), 100);     /* another partition has room */
@@ -52,6 +57,10 @@ START_TEST(unread_messages_bound_the_producer)
     ck_assert_int_le(more, 510);
     kafka_embedded_leave(b->cluster, "two", topics);
     ck_assert_int_ge(fill(b, "read", 0, 6000), 490);
+    kafka_embedded_consumed(b->cluster, "one", "read", 1, 100);
+    ck_assert(!kafka_embedded_idle(b->cluster));
+    kafka_embedded_consumed(b->cluster, "one", "read", 0, 1000000);
+    ck_assert(kafka_embedded_idle(b->cluster));
     kafka_embedded_leave(b->cluster, "one", topics);
     bench_free(b);
 }
