@@ -2,8 +2,9 @@
  *
  *   submit          checked by itself, then into the waiting line. 503 at once when the line is full, or so long
  *                   that the request would not be in a batch in time
- *   start           when no batch is before its COMMIT, at the end of the turn: the head of the line, at most batch_max. So
- *                   the next batch takes its locks while the last one is written to disk and answered
+ *   start           at the end of the turn. When no batch is before its COMMIT: the head of the line, at most batch_max. So the
+ *                   next batch takes its locks while the last one is written to disk and answered. Beside one that is: the
+ *                   requests of the line that touch nothing of it (order_claims), so that PostgreSQL works on both
  *   reserve ids     by a committed statement, when memory holds too few
  *   lock            store/order_tx: products, balances, coupons, idempotency keys, in one round trip
  *   plan            order_batch.c and order_plan.c, pure, in arrival order
@@ -26,6 +27,7 @@
 #include "base/random.h"
 #include "loop/loop.h"
 #include "service/order_batch.h"
+#include "service/order_claims.h"
 #include "service/outbox_publish.h"
 
 LOG_DEFINE(log_order, "rushd.order");
@@ -42,11 +44,15 @@ struct run {
     struct order_service *service;
     enum run_state state;
     struct order_batch batch;
+    bool open;                    /* before its COMMIT: what it touches is claimed */
+    size_t orders_max, lines_max; /* ids that it may still take */
     int64_t started_us;
 };
 
-/* One before its COMMIT and one behind it. */
-#define RUNS_MAX 2
+/* Batches before their COMMIT, and those behind it too. A second one takes what a batch leaves of PostgreSQL's time; more only make
+ * each smaller. */
+#define OPEN_MAX 2
+#define RUNS_MAX 3
 
 struct order_service {
     struct loop *loop;
@@ -54,9 +60,13 @@ struct order_service {
     struct outbox_publisher *outbox;
     struct order_service_config cfg;
     TAILQ_HEAD(, run) runs;
-    size_t nruns;
-    struct run *current;     /* the one before its COMMIT; NULL: none */
-    struct order_items line; /* waiting */
+    size_t nruns, nopen;
+    size_t open_requests;         /* of the open runs */
+    size_t orders_max, lines_max; /* of all runs */
+    struct order_claims *claims;  /* of the open ones */
+    struct order_claims *passed;  /* of requests that start_batch() leaves in line */
+    bool blocked;                 /* most of the line waits for an open batch */
+    struct order_items line;      /* waiting */
     size_t waiting;
     struct order_items answered; /* answers on their way out, at the end of the turn */
     int64_t last_end_us;         /* of a batch */
@@ -263,8 +273,45 @@ static struct run *run_new(struct order_service *o)
     r->service = o;
     TAILQ_INSERT_TAIL(&o->runs, r, link);
     o->nruns++;
-    o->current = r;
     return r;
+}
+
+static void run_claim(struct run *r)
+{
+    struct order_service *o = r->service;
+    r->open = true;
+    o->nopen++;
+    o->open_requests += r->batch.n;
+    for (size_t i = 0; i < r->batch.n; i++) {
+        const struct order_item *it = r->batch.items[i];
+        order_claims_take(o->claims, it);
+        r->orders_max += it->kind == ORDER_ITEM_ORDER;
+        r->lines_max += it->nlines;
+    }
+    o->orders_max += r->orders_max;
+    o->lines_max += r->lines_max;
+}
+
+/* It takes no more ids. */
+static void run_has_ids(struct run *r)
+{
+    r->service->orders_max -= r->orders_max;
+    r->service->lines_max -= r->lines_max;
+    r->orders_max = r->lines_max = 0;
+}
+
+/* What follows may touch the same rows. */
+static void run_unclaim(struct run *r)
+{
+    struct order_service *o = r->service;
+    if (!r->open)
+        return;
+    r->open = false;
+    o->nopen--;
+    o->open_requests -= r->batch.n;
+    o->blocked = false;
+    for (size_t i = 0; i < r->batch.n; i++)
+        order_claims_drop(o->claims, r->batch.items[i]);
 }
 
 static void run_free(struct run *r)
@@ -272,8 +319,6 @@ static void run_free(struct run *r)
     struct order_service *o = r->service;
     TAILQ_REMOVE(&o->runs, r, link);
     o->nruns--;
-    if (o->current == r)
-        o->current = NULL;
     order_batch_clear(&r->batch);
     mem_free(r);
 }
@@ -293,6 +338,8 @@ static void on_batch_end(void *arg, enum store_end end, const struct error *e)
 {
     struct run *r = arg;
     struct order_service *o = r->service;
+    run_unclaim(r);
+    run_has_ids(r);
     if (r->state != RUN_RESERVE)
         measure_batch(r);
     if (end == STORE_COMMITTED || (end == STORE_ROLLED_BACK && (!e || e->kind == ERROR_NONE))) {
@@ -323,7 +370,9 @@ static void on_batch_locked(void *arg, struct order_tx *tx, const struct order_t
 {
     struct run *r = arg;
     struct order_service *o = r->service;
-    if (!order_batch_plan(&r->batch, o->store, facts, clock_shop_us())) {
+    bool writes = order_batch_plan(&r->batch, o->store, facts, clock_shop_us());
+    run_has_ids(r);
+    if (!writes) {
         order_tx_abort(tx);
         return;
     }
@@ -334,9 +383,8 @@ static void on_batch_locked(void *arg, struct order_tx *tx, const struct order_t
 static void on_batch_committing(void *arg)
 {
     struct run *r = arg;
-    ASSERT(r->service->current == r);
     r->state = RUN_COMMITTING;
-    r->service->current = NULL;
+    run_unclaim(r);
     kick(r->service);
 }
 
@@ -356,15 +404,11 @@ static void lock_batch(struct run *r)
 
 static void on_ids(void *arg, const struct error *e);
 
-/* Ids that the batch can use at most are in hand. False while they are being reserved. */
+/* Ids that this batch and the others can use at most are in hand. False while they are being reserved. */
 static bool reserve_ids(struct run *r)
 {
     struct store *s = r->service->store;
-    size_t orders = 0, lines = 0;
-    for (size_t i = 0; i < r->batch.n; i++) {
-        orders += r->batch.items[i]->kind == ORDER_ITEM_ORDER;
-        lines += r->batch.items[i]->nlines;
-    }
+    size_t orders = r->service->orders_max, lines = r->service->lines_max;
     int64_t deadline_ms = (r->batch.items[0]->deadline_us - clock_mono_us()) / 1000;
     if (deadline_ms < 100)
         deadline_ms = 100;
@@ -400,9 +444,37 @@ static void expire_line(struct order_service *o)
     }
 }
 
+/* Beside an open batch only while all goes well: a request that the database refuses is looked for by one batch after another. */
 static bool may_start(const struct order_service *o)
 {
-    return !o->current && o->nruns < RUNS_MAX && !loop_timer_running(o->timer);
+    if (o->nruns >= RUNS_MAX || loop_timer_running(o->timer))
+        return false;
+    return o->nopen == 0 || (o->nopen < OPEN_MAX && !o->blocked && o->limit == (size_t)o->cfg.batch_max);
+}
+
+/* A batch costs something however small it is: one beside another waits until it is nearly as large. */
+static bool too_few(const struct order_service *o, size_t n)
+{
+    return 4 * n < 3 * o->open_requests;
+}
+
+/* Note the first `limit` requests of the line, or of so many those that have to wait neither for an open batch nor, as their arrival
+ * counts, for one that has; returns how many. */
+static size_t choose(struct order_service *o, struct order_item **items)
+{
+    size_t n = 0, seen = 0;
+    struct order_item *it;
+    TAILQ_FOREACH(it, &o->line, link)
+    {
+        if (seen++ == o->limit)
+            break;
+        if (o->nopen == 0 || (order_claims_allow(o->claims, it) && order_claims_allow(o->passed, it)))
+            items[n++] = it;
+        else
+            order_claims_take(o->passed, it);
+    }
+    order_claims_clear(o->passed);
+    return n;
 }
 
 static void start_batch(void *arg)
@@ -411,16 +483,22 @@ static void start_batch(void *arg)
     if (!may_start(o))
         return;
     expire_line(o);
-    if (TAILQ_EMPTY(&o->line))
+    if (TAILQ_EMPTY(&o->line) || too_few(o, o->waiting))
         return;
-    size_t n = o->waiting < o->limit ? o->waiting : o->limit;
-    struct run *r = run_new(o);
-    r->batch.items = mem_array(n, sizeof(struct order_item *));
-    for (size_t i = 0; i < n; i++) {
-        struct order_item *it = TAILQ_FIRST(&o->line);
-        TAILQ_REMOVE(&o->line, it, link);
-        r->batch.items[r->batch.n++] = it;
+    size_t most = o->waiting < o->limit ? o->waiting : o->limit;
+    struct order_item **items = mem_array(most, sizeof *items);
+    size_t n = choose(o, items);
+    o->blocked = 2 * n < most;
+    if (o->blocked || too_few(o, n)) {
+        mem_free(items);
+        return;
     }
+    struct run *r = run_new(o);
+    r->batch.items = items;
+    r->batch.n = n;
+    for (size_t i = 0; i < n; i++)
+        TAILQ_REMOVE(&o->line, items[i], link);
+    run_claim(r);
     set_waiting(o, o->waiting - n);
     if (reserve_ids(r))
         lock_batch(r);
@@ -550,6 +628,8 @@ struct order_service *order_service_new(struct loop *l, struct store *s, struct 
     TAILQ_INIT(&o->line);
     TAILQ_INIT(&o->answered);
     o->keys = strmap_new();
+    o->claims = order_claims_new();
+    o->passed = order_claims_new();
     o->start_task = (struct loop_task){.run = start_batch, .arg = o};
     o->answer_task = (struct loop_task){.run = send_answers, .arg = o};
     o->timer = loop_timer_new(l, on_timer, o);
@@ -617,5 +697,7 @@ void order_service_free(struct order_service *o)
         order_item_free(it);
     }
     strmap_free(o->keys);
+    order_claims_free(o->claims);
+    order_claims_free(o->passed);
     mem_free(o);
 }

@@ -1,4 +1,4 @@
-/* The transaction of orders and charges on the rows of struct store: claims first, then one transaction at a time holds the rows.
+/* The transaction of orders and charges on the rows of struct store: claims first, then the rows, which one transaction at a time holds.
  * A commit checks everything that the database would refuse, and applies all of it or nothing. */
 #include "fake/fake_store.h"
 
@@ -11,8 +11,8 @@ struct order_tx {
     struct loop_timer *deadline;
     struct fake_op *op; /* under way */
     struct loop_task committing;
-    bool waiting;               /* for the rows */
-    TAILQ_ENTRY(order_tx) link; /* among those that wait */
+    bool waiting;               /* for the rows, instead of holding them */
+    TAILQ_ENTRY(order_tx) link; /* among those that wait, or hold */
 
     int64_t *product_ids, *user_ids, *user_coupon_ids;
     size_t nproducts, nusers, nuser_coupons;
@@ -31,7 +31,9 @@ struct order_tx {
     struct error why;
 };
 
-static TAILQ_HEAD(, order_tx) waiting = TAILQ_HEAD_INITIALIZER(waiting);
+TAILQ_HEAD(order_txs, order_tx);
+static struct order_txs waiting = TAILQ_HEAD_INITIALIZER(waiting);
+static struct order_txs holding = TAILQ_HEAD_INITIALIZER(holding);
 
 struct tx_op {
     struct fake_op op;
@@ -77,8 +79,8 @@ static void tx_end(struct order_tx *tx, enum store_end end, const struct error *
     struct store *s = tx->store;
     if (tx->waiting)
         TAILQ_REMOVE(&waiting, tx, link);
-    if (s->order_mutex == tx)
-        s->order_mutex = NULL;
+    else
+        TAILQ_REMOVE(&holding, tx, link);
     for (size_t i = s->claims.n; i-- > 0;)
         if (s->claims.at[i].owner == tx)
             FAKE_REMOVE(&s->claims, i);
@@ -196,20 +198,48 @@ static void start(struct order_tx *tx, enum fake_call call, void (*apply)(struct
     fake_start(tx->store, call, &o->op);
 }
 
+static bool share_ids(const int64_t *a, size_t na, const int64_t *b, size_t nb)
+{
+    for (size_t i = 0, k = 0; i < na && k < nb;) {
+        if (a[i] == b[k])
+            return true;
+        if (a[i] < b[k])
+            i++;
+        else
+            k++;
+    }
+    return false;
+}
+
+static bool share_rows(const struct order_tx *a, const struct order_tx *b)
+{
+    return a->store == b->store &&
+           (share_ids(a->product_ids, a->nproducts, b->product_ids, b->nproducts) ||
+            share_ids(a->user_ids, a->nusers, b->user_ids, b->nusers) ||
+            share_ids(a->user_coupon_ids, a->nuser_coupons, b->user_coupon_ids, b->nuser_coupons));
+}
+
+static bool rows_are_held(const struct order_tx *tx)
+{
+    const struct order_tx *h;
+    TAILQ_FOREACH(h, &holding, link)
+    if (share_rows(h, tx))
+        return true;
+    return false;
+}
+
 static void lock_next(struct store *s)
 {
-    struct order_tx *tx;
-    TAILQ_FOREACH(tx, &waiting, link)
-    {
-        if (tx->store == s)
-            break;
+    struct order_tx *tx, *next;
+    for (tx = TAILQ_FIRST(&waiting); tx; tx = next) {
+        next = TAILQ_NEXT(tx, link);
+        if (tx->store != s || rows_are_held(tx))
+            continue;
+        TAILQ_REMOVE(&waiting, tx, link);
+        tx->waiting = false;
+        TAILQ_INSERT_TAIL(&holding, tx, link);
+        start(tx, FAKE_ORDER_LOCK, NULL, lock_answer);
     }
-    if (!tx || s->order_mutex)
-        return;
-    TAILQ_REMOVE(&waiting, tx, link);
-    tx->waiting = false;
-    s->order_mutex = tx;
-    start(tx, FAKE_ORDER_LOCK, NULL, lock_answer);
 }
 
 static void claim_keys(struct order_tx *tx)

@@ -245,7 +245,7 @@ struct store {
     FAKE_LIST(struct fake_outbox) outbox;
     FAKE_LIST(int64_t) forwarded; /* order ids */
     FAKE_LIST(struct fake_dead_letter) dead_letters;
-    void *order_mutex, *issue_mutex; /* the transaction that holds the rows, NULL: none */
+    void *issue_mutex; /* the transaction that holds the rows, NULL: none */
     bool
         commits_overlap; /* FAKE_ORDER_COMMIT takes its time behind order_tx's on_committing, not before it */
 
