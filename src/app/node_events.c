@@ -42,7 +42,7 @@ static bool embedded_new(struct node *n, struct error *e)
     if (!n->embedded)
         return false;
     n->bootstrap = mem_strdup(kafka_embedded_bootstrap(n->embedded));
-    log_info(&log_node, "embedded Kafka started; what it holds is lost at exit",
+    log_info(&log_node, "embedded Kafka started; what nobody has read is lost at exit",
              LOG_S("bootstrap", n->bootstrap));
     return true;
 }
