@@ -121,7 +121,7 @@ struct kafka_batch {
 enum kafka_batch_outcome {
     KAFKA_BATCH_DONE,  /* effects are durable for the first `count` messages: store their offsets, hand over
                           the rest. Without a rest delay_ms > 0 lets messages gather: the next batch comes so much later, or
-                          when max_poll_records wait */
+                          when max_poll_records wait; not after a batch of as many, behind which there may be more */
     KAFKA_BATCH_RETRY, /* as DONE for the first `count`; then hand the rest over again after delay_ms with
                           attempt + 1 */
     KAFKA_BATCH_WAIT,  /* the same, but a service is away: attempt does not count up */

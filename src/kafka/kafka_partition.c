@@ -418,7 +418,7 @@ static void take_outcomes(struct kafka_partition *p)
             partition_rewind(p, h);
             return;
         }
-        gather_ms = h->delay_ms;
+        gather_ms = h->batch.n < p->consumer->max_records ? h->delay_ms : 0;
         handout_end(p, h);
     }
     if (gather_ms > 0 && TAILQ_EMPTY(&p->out) && p->nitems < p->consumer->max_records)

@@ -8,6 +8,7 @@
 #include "service/order_batch.h"
 
 struct order_claims;
+/* Make one in which nothing is claimed. */
 struct order_claims *order_claims_new(void);
 void order_claims_free(struct order_claims *c); /* NULL is fine */
 /* Whether nothing that the request touches is claimed. */

@@ -19,7 +19,7 @@
 
 LOG_DEFINE(log_ranking, "rushd.ranking");
 
-#define GATHER_MS 200
+#define GATHER_MS 150
 
 struct run {
     LIST_ENTRY(run) link;
