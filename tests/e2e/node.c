@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -23,16 +24,27 @@
 static struct node *nodes[64];
 static size_t nnodes;
 
+/* Below the ports that the system gives out: the embedded cluster of a node could get one of those before it listens. */
 int free_port(void)
 {
-    struct sockaddr_in at = {.sin_family = AF_INET};
-    socklen_t n = sizeof at;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    ck_assert_int_eq(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
-    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&at, &n), 0);
-    close(fd);
-    return ntohs(at.sin_port);
+    enum {
+        FIRST = 10000,
+        COUNT = 10000
+    };
+    for (int tries = 0; tries < 200; tries++) {
+        uint16_t random;
+        ck_assert_int_eq(getrandom(&random, sizeof random, 0), sizeof random);
+        struct sockaddr_in at = {.sin_family = AF_INET,
+                                 .sin_port = htons((uint16_t)(FIRST + random % COUNT))};
+        at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        bool is_free = bind(fd, (struct sockaddr *)&at, sizeof at) == 0;
+        close(fd);
+        if (is_free)
+            return ntohs(at.sin_port);
+    }
+    ck_abort_msg("no free port found");
+    return 0;
 }
 
 /* --- starting --------------------------------------------------------------------------------------------------------- */
