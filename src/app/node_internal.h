@@ -91,10 +91,10 @@ struct node {
     int ticks;
 
     int stop_step;
+    int64_t stop_deadline_us;
+    size_t stop_waiting;               /* parts that the present step waits for */
     struct loop_timer *embedded_timer; /* while the way down waits for the readers of the embedded cluster */
     int64_t embedded_deadline_us;
-    int64_t stop_deadline_us;
-    size_t stop_waiting; /* parts that the present step waits for */
 };
 
 extern struct logger log_node;

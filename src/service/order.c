@@ -44,7 +44,6 @@ struct run {
     struct order_service *service;
     enum run_state state;
     struct order_batch batch;
-    bool open;                    /* before its COMMIT: what it touches is claimed */
     size_t orders_max, lines_max; /* ids that it may still take */
     int64_t started_us;
 };
@@ -63,8 +62,7 @@ struct order_service {
     size_t nruns, nopen;
     size_t open_requests;         /* of the open runs */
     size_t orders_max, lines_max; /* of all runs */
-    struct order_claims *claims;  /* of the open ones */
-    struct order_claims *passed;  /* of requests that start_batch() leaves in line */
+    struct map *claims;           /* of the open ones */
     bool blocked;                 /* most of the line waits for an open batch */
     struct order_items line;      /* waiting */
     size_t waiting;
@@ -279,7 +277,6 @@ static struct run *run_new(struct order_service *o)
 static void run_claim(struct run *r)
 {
     struct order_service *o = r->service;
-    r->open = true;
     o->nopen++;
     o->open_requests += r->batch.n;
     for (size_t i = 0; i < r->batch.n; i++) {
@@ -300,13 +297,12 @@ static void run_has_ids(struct run *r)
     r->orders_max = r->lines_max = 0;
 }
 
-/* What follows may touch the same rows. */
+/* What follows may touch the same rows: once, before COMMIT or at the end. */
 static void run_unclaim(struct run *r)
 {
     struct order_service *o = r->service;
-    if (!r->open)
+    if (r->state == RUN_COMMITTING)
         return;
-    r->open = false;
     o->nopen--;
     o->open_requests -= r->batch.n;
     o->blocked = false;
@@ -383,8 +379,8 @@ static void on_batch_locked(void *arg, struct order_tx *tx, const struct order_t
 static void on_batch_committing(void *arg)
 {
     struct run *r = arg;
-    r->state = RUN_COMMITTING;
     run_unclaim(r);
+    r->state = RUN_COMMITTING;
     kick(r->service);
 }
 
@@ -463,17 +459,18 @@ static bool too_few(const struct order_service *o, size_t n)
 static size_t choose(struct order_service *o, struct order_item **items)
 {
     size_t n = 0, seen = 0;
+    struct map *passed = map_new();
     struct order_item *it;
     TAILQ_FOREACH(it, &o->line, link)
     {
         if (seen++ == o->limit)
             break;
-        if (o->nopen == 0 || (order_claims_allow(o->claims, it) && order_claims_allow(o->passed, it)))
+        if (o->nopen == 0 || (order_claims_allow(o->claims, it) && order_claims_allow(passed, it)))
             items[n++] = it;
         else
-            order_claims_take(o->passed, it);
+            order_claims_take(passed, it);
     }
-    order_claims_clear(o->passed);
+    map_free(passed);
     return n;
 }
 
@@ -628,8 +625,7 @@ struct order_service *order_service_new(struct loop *l, struct store *s, struct 
     TAILQ_INIT(&o->line);
     TAILQ_INIT(&o->answered);
     o->keys = strmap_new();
-    o->claims = order_claims_new();
-    o->passed = order_claims_new();
+    o->claims = map_new();
     o->start_task = (struct loop_task){.run = start_batch, .arg = o};
     o->answer_task = (struct loop_task){.run = send_answers, .arg = o};
     o->timer = loop_timer_new(l, on_timer, o);
@@ -697,7 +693,6 @@ void order_service_free(struct order_service *o)
         order_item_free(it);
     }
     strmap_free(o->keys);
-    order_claims_free(o->claims);
-    order_claims_free(o->passed);
+    map_free(o->claims);
     mem_free(o);
 }

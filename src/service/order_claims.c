@@ -1,7 +1,5 @@
-/* One map from (id, kind) to the number of claims. Idempotency keys need none: order.c has each in line or in a batch once. */
+/* The key is made of id and kind, the value is the number of claims. Idempotency keys need none: order.c has each in line or in a batch once. */
 #include "service/order_claims.h"
-
-#include "base/map.h"
 
 enum claim_kind {
     CLAIM_PRODUCT,
@@ -10,34 +8,15 @@ enum claim_kind {
     CLAIM_KINDS
 };
 
-struct order_claims {
-    struct map *counts; /* the value is the count */
-};
-
-struct order_claims *order_claims_new(void)
-{
-    struct order_claims *c = mem_zalloc(sizeof *c);
-    c->counts = map_new();
-    return c;
-}
-
-void order_claims_free(struct order_claims *c)
-{
-    if (!c)
-        return;
-    map_free(c->counts);
-    mem_free(c);
-}
-
 /* Ids so large that two of them get one key only wait for each other without need. */
 static int64_t claim_key(enum claim_kind kind, int64_t id)
 {
     return (int64_t)((uint64_t)id * CLAIM_KINDS + kind);
 }
 
-/* Call fn for all that the request touches, as long as it returns true; false when it did not. */
 typedef bool claim_fn(struct map *counts, int64_t key);
 
+/* Call fn for all that the request touches, as long as it returns true; false when it did not. */
 static bool each(struct map *counts, const struct order_item *it, claim_fn *fn)
 {
     if (!fn(counts, claim_key(CLAIM_USER, it->user_id)))
@@ -72,22 +51,17 @@ static bool drop(struct map *counts, int64_t key)
     return true;
 }
 
-bool order_claims_allow(const struct order_claims *c, const struct order_item *it)
+bool order_claims_allow(struct map *claims, const struct order_item *it)
 {
-    return each(c->counts, it, is_free);
+    return each(claims, it, is_free);
 }
 
-void order_claims_take(struct order_claims *c, const struct order_item *it)
+void order_claims_take(struct map *claims, const struct order_item *it)
 {
-    each(c->counts, it, take);
+    each(claims, it, take);
 }
 
-void order_claims_drop(struct order_claims *c, const struct order_item *it)
+void order_claims_drop(struct map *claims, const struct order_item *it)
 {
-    each(c->counts, it, drop);
-}
-
-void order_claims_clear(struct order_claims *c)
-{
-    map_clear(c->counts);
+    each(claims, it, drop);
 }

@@ -67,7 +67,7 @@ struct event_batch {
 };
 enum event_outcome {
     EVENT_DONE, /* the effects of the first `count` messages are durable; hand over the rest. Without a rest delay_ms is a
-                    wish: the next batch so much later, or when it is full */
+                    wish: the next batch so much later, or when it is full; not after a full one */
     EVENT_RETRY, /* the same, then hand the rest over again after delay_ms with attempt + 1 */
     EVENT_WAIT,  /* the same, but a service is away: attempt does not count up */
 };

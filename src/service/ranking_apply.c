@@ -4,8 +4,8 @@
  *   apply     one script: seen marks, daily and three-day keys, the partition's offset (store/ranking)
  *   offset    only now
  *
- * A script for a few sales costs Redis nearly as much as one for hundreds, and a ranking is not in a hurry: after each one sales
- * gather for a moment.
+ * A script for a few sales costs Redis nearly as much as one for hundreds, and a ranking is not in a hurry: after one that was not
+ * full sales gather for a moment.
  *
  * The script counts each sale once, so whatever fails is simply applied again. What Redis itself refuses (a key of the wrong type)
  * is looked for message by message; the one has its tries and becomes a dead letter, so that it holds up nobody. */

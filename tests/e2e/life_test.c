@@ -80,15 +80,22 @@ START_TEST(graceful_stop_under_load)
 }
 END_TEST
 
+/* Orders of one piece by so many users, all answered 200; returns the product. */
+static int64_t pieces_sold(const struct node *n, size_t users)
+{
+    int64_t user = users_new((int)users, "100"), product = product_new("1", 100);
+    struct flood_item *items = order_flood(n, user, users, product, 1);
+    flood(items, users, 20);
+    ck_assert_uint_eq(flood_count(items, users, 200), users);
+    return product;
+}
+
 /* What the cluster of the node holds when it is told to stop, its consumers still get. */
 START_TEST(embedded_events_reach_their_readers)
 {
     struct node *n = node_start("readers", "");
     node_wait_consuming(n);
-    int64_t user = users_new(60, "100"), product = product_new("1", 100);
-    struct flood_item *items = order_flood(n, user, 60, product, 1);
-    flood(items, 60, 20);
-    ck_assert_uint_eq(flood_count(items, 60, 200), 60);
+    int64_t product = pieces_sold(n, 60);
     ck_assert_int_eq(node_stop(n), 0);
     ck_assert_int_eq(ranked_today(product), 60);
 }
@@ -190,10 +197,7 @@ START_TEST(events_survive_crash)
 {
     struct node *n = node_start("crash", "kafka.producer.linger.ms = 3000\n");
     node_wait_consuming(n);
-    int64_t user = users_new(20, "100"), product = product_new("1", 100);
-    struct flood_item *items = order_flood(n, user, 20, product, 1);
-    flood(items, 20, 20);
-    ck_assert_uint_eq(flood_count(items, 20, 200), 20);
+    int64_t product = pieces_sold(n, 20);
     node_kill(n);
     ck_assert_int_gt(sql_int("SELECT count(*) FROM outbox"), 0);
     node_configure(n, "");
